@@ -17,17 +17,17 @@ def load_or_make(path: Path, make: Callable[[], str]) -> str:
 
     Two processes that start at the same moment get the same key: the file appears whole, or not at all.
     """
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text(encoding="ascii").strip()
     try:
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_text(encoding="ascii").strip()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(path, make(), replace=False)
+        return path.read_text(encoding="ascii").strip()
     except OSError as error:
         raise ImproperlyConfigured(
-            f"musicboard keeps its keys in {path.parent}, which cannot be written ({error.strerror}). "
+            f"musicboard keeps its keys in {path.parent}, which cannot be used ({error.strerror}). "
             "Set DATA_DIR to a folder of its own, or give SECRET_KEY and CREDENTIAL_KEYS in the environment."
         ) from error
-    return path.read_text(encoding="ascii").strip()
 
 
 def write_private(path: Path, text: str, *, replace: bool) -> None:

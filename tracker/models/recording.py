@@ -1,0 +1,492 @@
+"""The one place that writes what a provider said.
+
+A poller (or a view) **claims** tasks, asks for them, and **records** the answers. A claim is a lease: until it
+ends nobody else asks, and ``next_poll_at`` is where it ends, so a killed process needs no clean-up. The lease's
+number fences the writing: an answer is only taken while the task still carries it.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, NamedTuple
+
+from django.db import connection, models, transaction
+from django.db.models import Q
+
+from tracker import pace
+from tracker.models.bulk import update_from, update_rows
+from tracker.models.credentials import Credential, Hold
+from tracker.models.tasks import Clip, Ended, MusicTask, TaskEvent, shelf_for
+from tracker.providers import ClipSnapshot, ClipState, ErrorKind, ProviderError, TaskKind, TaskSnapshot, TaskStatus
+
+LEASE = timedelta(seconds=60)
+_TABLE = MusicTask._meta.db_table
+Kind = TaskEvent.Kind
+
+
+class Claim(NamedTuple):
+    """A task that is ours to ask for until its lease ends."""
+
+    pk: int
+    task_id: str
+    credential_id: int | None
+    answer_hash: str
+    status: str
+    created_at: datetime
+    changed_at: datetime
+    is_plain: bool
+    """Nothing but a new date is to be written when the answer is the one we know."""
+    lease: int
+    until: datetime
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back for a claim: a snapshot, an error, or (``unchanged``) the very bytes we know."""
+
+    claim: Claim
+    unchanged: bool = False
+    snapshot: TaskSnapshot | None = None
+    error: ProviderError | None = None
+    answer_hash: str = ""
+    raw_answer: str = ""
+    credential_version: int | None = None
+    """Which key was used; None where none could be."""
+
+
+def claim(
+    now: datetime, *, limit: int, only: Sequence[int] | None = None, due_by: datetime | None = None
+) -> list[Claim]:
+    """Take up to ``limit`` tasks that are due at ``due_by`` (now), the longest due first.
+
+    With ``only``, take those of them that nobody asks for yet, due or not.
+    """
+    lease = secrets.randbits(62)
+    until = now + LEASE
+    lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    if only is None:
+        where, order, values = "next_poll_at <= %s", "ORDER BY next_poll_at", [_moment(due_by or now)]
+    else:
+        marks = ", ".join(["%s"] * len(only)) or "NULL"
+        where, order, values = f"id IN ({marks}) AND lease IS NULL AND next_poll_at IS NOT NULL", "", [*only]
+    sql = (
+        f"UPDATE {_TABLE} SET next_poll_at = %s, lease = %s WHERE id IN "  # noqa: S608
+        f"(SELECT id FROM {_TABLE} WHERE {where} {order} LIMIT %s {lock}) "
+        "RETURNING id, task_id, credential_id, answer_hash, status, created_at, changed_at, "
+        "poll_error, missing_count, stalled_at, hold"
+    )
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql, [_moment(until), lease, *values, limit])
+        rows = cursor.fetchall()
+    return [
+        Claim(pk, task_id, credential_id, known, status, _aware(created), _aware(changed), not any(odd), lease, until)
+        for pk, task_id, credential_id, known, status, created, changed, *odd in rows
+    ]
+
+
+def release(claims: Iterable[Claim], *, at: datetime) -> None:
+    """Give claims back unasked; they are due again at ``at``."""
+    rows = [(claim.pk, claim.lease, at) for claim in claims]
+    update_rows(MusicTask, ["next_poll_at"], rows, match=["pk", "lease"], clear=["lease"])
+
+
+def record(answers: Sequence[Answer], *, now: datetime, rng: random.Random) -> None:
+    """Write ``answers`` in one transaction; an answer whose lease was lost is dropped."""
+    same: list[Answer] = []
+    others: list[Answer] = []
+    for answer in answers:
+        (same if answer.unchanged and _stays_plain(answer.claim, now) else others).append(answer)
+    with transaction.atomic():
+        _postpone(same, now, rng)
+        if others:
+            _record_others(others, now, rng)
+        _note_success(answers, now)
+
+
+def _stays_plain(claim: Claim, now: datetime) -> bool:
+    limit = pace.SETTLE_AFTER if TaskStatus(claim.status).is_final else pace.STALLED_AFTER
+    return claim.is_plain and now - claim.changed_at < limit
+
+
+def _postpone(answers: Sequence[Answer], now: datetime, rng: random.Random) -> None:
+    """Unchanged answers: one small statement, run for all of them."""
+    if not answers:
+        return
+    rows = [(answer.claim.pk, answer.claim.lease, _next(answer.claim, now, rng), now) for answer in answers]
+    update_rows(MusicTask, ["next_poll_at", "polled_at"], rows, match=["pk", "lease"], clear=["lease"])
+
+
+def _next(claim: Claim, now: datetime, rng: random.Random) -> datetime:
+    return _spread(now, pace.quiet_pace(now - claim.changed_at, now - claim.created_at), rng)
+
+
+def _spread(now: datetime, seconds: float, rng: random.Random) -> datetime:
+    """``now`` plus about ``seconds``: 10 % to either side, so that tasks do not march in step."""
+    return now + timedelta(seconds=seconds * rng.uniform(0.9, 1.1))
+
+
+# Answers that change something -------------------------------------------------------------------------
+
+
+@dataclass
+class _Sheet:
+    """What is collected over a batch and written at its end."""
+
+    now: datetime
+    rng: random.Random
+    tasks: list[MusicTask] = field(default_factory=list)
+    clips: dict[int, Clip] = field(default_factory=dict)
+    new_clips: list[Clip] = field(default_factory=list)
+    events: list[TaskEvent] = field(default_factory=list)
+    refusals: dict[int, tuple[int | None, ProviderError]] = field(default_factory=dict)
+    waking: set[int] = field(default_factory=set)
+    pauses: dict[int, datetime] = field(default_factory=dict)
+
+    def tell(self, task: MusicTask, what: TaskEvent.Kind, **detail: Any) -> None:
+        self.events.append(TaskEvent(task=task, at=self.now, kind=what, detail=detail))
+
+
+def _record_others(answers: Sequence[Answer], now: datetime, rng: random.Random) -> None:
+    by_pk = {answer.claim.pk: answer for answer in answers}
+    rows = MusicTask.objects.filter(pk__in=by_pk).defer("search_text", "raw_answer")
+    if connection.features.has_select_for_update:
+        rows = rows.select_for_update(of=("self",))
+    owned = [task for task in rows if task.lease == by_pk[task.pk].claim.lease]
+    clips: dict[int, list[Clip]] = {task.pk: [] for task in owned}
+    for clip in Clip.objects.filter(task__in=[task.pk for task in owned]):
+        clips[clip.task_id].append(clip)
+    sheet = _Sheet(now, rng)
+    for task in owned:
+        _record_one(task, clips[task.pk], by_pk[task.pk], sheet)
+    _write(sheet)
+
+
+def _record_one(task: MusicTask, clips: list[Clip], answer: Answer, sheet: _Sheet) -> None:
+    before = _visible_state(task)
+    task.lease = None
+    task.polled_at = sheet.now
+    if answer.error is not None:
+        _meet_error(task, clips, answer.error, answer, sheet)
+    else:
+        _clear_error(task, sheet)
+        if answer.snapshot is not None:
+            _take(task, clips, answer, answer.snapshot, sheet)
+        _plan(task, clips, sheet)
+        if task.credential_id is not None:
+            sheet.waking.add(task.credential_id)
+    task.shelf = shelf_for(status=task.status, ended=task.ended, hold=task.hold)
+    if _visible_state(task) != before:
+        task.stamp += 1
+    sheet.tasks.append(task)
+
+
+def _visible_state(task: MusicTask) -> tuple[object, ...]:
+    """What a reader of the card could notice; its stamp changes with it."""
+    return (
+        task.status, task.raw_status, task.progress, task.fail_reason, task.ended, task.hold, task.stalled_at,
+        task.poll_error, task.poll_error_status, task.poll_error_cause, task.poll_error_detail, task.changed_at,
+    )  # fmt: skip
+
+
+def _clear_error(task: MusicTask, sheet: _Sheet) -> None:
+    if task.poll_error:
+        sheet.tell(task, Kind.RECOVERED)
+    task.poll_error = task.poll_error_cause = task.poll_error_detail = ""
+    task.poll_error_status = None
+    task.error_count = task.missing_count = 0
+    task.missing_since = None
+    task.hold = Hold.NONE
+
+
+def _take(task: MusicTask, clips: list[Clip], answer: Answer, snapshot: TaskSnapshot, sheet: _Sheet) -> None:
+    """Merge ``snapshot`` into what is known; nothing known is ever overwritten by nothing."""
+    task.answer_hash = answer.answer_hash
+    task.raw_answer = answer.raw_answer
+    changed = _take_status(task, snapshot, sheet)
+    told = _fill(task, {
+        "action": snapshot.action, "kind": snapshot.kind, "submitted_at": snapshot.submitted_at,
+        "started_at": snapshot.started_at, "finished_at": snapshot.finished_at,
+    })  # fmt: skip
+    if snapshot.lyrics is not None:
+        told |= _fill(task, {
+            "lyrics_title": snapshot.lyrics.title, "lyrics_text": snapshot.lyrics.text,
+            "lyrics_tags": snapshot.lyrics.tags, "title": snapshot.lyrics.title, "tags": snapshot.lyrics.tags,
+        })  # fmt: skip
+    told |= _take_clips(task, clips, snapshot.clips, sheet)
+    first = min(clips, key=lambda clip: clip.position, default=None)
+    if first is not None:
+        _fill(task, {"title": first.title, "tags": first.tags, "model": first.model})
+    if told:
+        task.search_text = _search_text(task, clips)
+    if told or changed:
+        task.changed_at = sheet.now
+        task.stalled_at = None
+
+
+def _take_status(task: MusicTask, snapshot: TaskSnapshot, sheet: _Sheet) -> bool:
+    was = (task.status, task.raw_status, task.progress, task.fail_reason)
+    if task.status == TaskStatus.SUCCEEDED and snapshot.status is not TaskStatus.SUCCEEDED:
+        # A person asked again for a finished task: a worse answer does not undo the result.
+        sheet.tell(task, Kind.STATUS, kept=task.status, raw=snapshot.raw_status or "")
+        return False
+    first_answer = not task.raw_status and task.status == TaskStatus.UNKNOWN
+    task.status = snapshot.status
+    task.raw_status = (snapshot.raw_status or "")[:80]
+    if snapshot.progress is not None:
+        task.progress = snapshot.progress
+    task.fail_reason = snapshot.fail_reason or task.fail_reason
+    if (task.status, task.raw_status) != was[:2]:
+        sheet.tell(task, Kind.STATUS, status=task.status, raw=task.raw_status, reason=snapshot.fail_reason or "")
+    return first_answer or (task.status, task.raw_status, task.progress, task.fail_reason) != was
+
+
+@cache
+def _longest(model: type[models.Model], name: str) -> int:
+    """How many characters the field ``name`` holds; 0 where there is no limit."""
+    return getattr(model._meta.get_field(name), "max_length", None) or 0
+
+
+def _fill(row: models.Model, said: dict[str, Any]) -> bool:
+    """Set the fields of which something was said; true if one of them changed."""
+    changed = False
+    for name, value in said.items():
+        if value is None or value == "":
+            continue
+        longest = _longest(type(row), name)
+        if longest:
+            value = str(value)[:longest]
+        if getattr(row, name) != value:
+            setattr(row, name, value)
+            changed = True
+    return changed
+
+
+def _take_clips(task: MusicTask, clips: list[Clip], said: Sequence[ClipSnapshot], sheet: _Sheet) -> bool:
+    """Upsert by the provider's clip id; by position where there is none."""
+    changed = False
+    by_id = {clip.clip_id: clip for clip in clips if clip.clip_id}
+    for position, snapshot in enumerate(said[:50]):
+        clip = by_id.get((snapshot.clip_id or "")[:200]) or _nameless(clips, position, snapshot)
+        if clip is None:
+            taken = {other.position for other in clips}
+            free = position if position not in taken else max(taken) + 1
+            clip = Clip(task=task, position=free)
+            clips.append(clip)
+            sheet.new_clips.append(clip)
+        if clip.clip_id == "" and snapshot.clip_id:
+            by_id[snapshot.clip_id[:200]] = clip
+        if _take_clip(task, clip, snapshot, sheet):
+            changed = True
+            if not clip._state.adding:
+                sheet.clips[clip.pk] = clip
+    return changed
+
+
+def _nameless(clips: list[Clip], position: int, snapshot: ClipSnapshot) -> Clip | None:
+    """The clip at ``position``, if either side has no id to tell it apart by."""
+    for clip in clips:
+        if clip.position == position and (not clip.clip_id or not snapshot.clip_id):
+            return clip
+    return None
+
+
+_CLIP_RANK = {ClipState.QUEUED: 0, ClipState.RUNNING: 1, ClipState.FAILED: 2, ClipState.COMPLETE: 3}
+
+
+def _take_clip(task: MusicTask, clip: Clip, snapshot: ClipSnapshot, sheet: _Sheet) -> bool:
+    was_playable, was_state, was_audio = clip.is_playable, clip.state, clip.audio_url
+    changed = _fill(clip, {
+        "clip_id": snapshot.clip_id, "title": snapshot.title, "tags": snapshot.tags, "lyrics": snapshot.lyrics,
+        "description": snapshot.description, "duration_seconds": snapshot.duration_seconds,
+        "model": snapshot.model, "error": snapshot.error, "audio_url": snapshot.audio_url,
+        "stream_url": snapshot.stream_url, "image_url": snapshot.image_url, "video_url": snapshot.video_url,
+        "created_at": snapshot.created_at,
+    })  # fmt: skip
+    if clip._state.adding or _CLIP_RANK[snapshot.state] > _CLIP_RANK[ClipState(clip.state)]:
+        changed = changed or clip.state != snapshot.state or clip._state.adding
+        clip.state = snapshot.state
+    if clip.audio_url != was_audio:
+        clip.sound_problem = Clip.SoundProblem.NONE
+    number = clip.position + 1
+    if clip.state == ClipState.COMPLETE and clip.audio_url and not (was_state == ClipState.COMPLETE and was_audio):
+        sheet.tell(task, Kind.CLIP_DONE, number=number)
+    elif clip.state == ClipState.FAILED and was_state != ClipState.FAILED:
+        sheet.tell(task, Kind.CLIP_FAILED, number=number, error=clip.error)
+    elif clip.is_playable and not was_playable:
+        sheet.tell(task, Kind.CLIP_STREAMS, number=number)
+    return changed
+
+
+def _search_text(task: MusicTask, clips: Iterable[Clip]) -> str:
+    words = [task.task_id, task.title, task.tags, task.lyrics_title, task.lyrics_text, task.lyrics_tags]
+    for clip in clips:
+        words += [clip.clip_id, clip.title, clip.tags, clip.lyrics, clip.description]
+    return "\n".join(dict.fromkeys(word for word in words if word)).lower()
+
+
+def _plan(task: MusicTask, clips: Sequence[Clip], sheet: _Sheet) -> None:
+    """After an answer: ask again, or end."""
+    now, quiet = sheet.now, sheet.now - task.changed_at
+    if _is_settled(task, clips, quiet):
+        _end(task, Ended.FINAL)
+    elif quiet >= pace.GIVE_UP_AFTER:
+        sheet.tell(task, Kind.GAVE_UP)
+        _end(task, Ended.GIVEN_UP)
+    else:
+        if quiet >= pace.STALLED_AFTER and task.stalled_at is None:
+            if task.fail_reason and task.progress == 100:
+                # new-api writes "100%" beside a reason and never touches the row again: it has failed.
+                task.status = TaskStatus.FAILED
+                sheet.tell(task, Kind.STATUS, status=task.status, raw=task.raw_status, reason=task.fail_reason)
+                _end(task, Ended.FINAL)
+                return
+            task.stalled_at = now
+            sheet.tell(task, Kind.STALLED)
+        task.ended = Ended.NOT
+        task.next_poll_at = _spread(now, pace.quiet_pace(quiet, now - task.created_at), sheet.rng)
+
+
+def _is_settled(task: MusicTask, clips: Sequence[Clip], quiet: timedelta) -> bool:
+    """Final, and with everything that will come: a finished task may lack its files for a while."""
+    if not TaskStatus(task.status).is_final:
+        return False
+    if quiet >= pace.SETTLE_AFTER or task.kind == TaskKind.LYRICS:
+        return True
+    if task.status == TaskStatus.SUCCEEDED:
+        return bool(clips) and all(clip.audio_url or clip.state == ClipState.FAILED for clip in clips)
+    return not any(clip.state == ClipState.RUNNING for clip in clips)
+
+
+def _end(task: MusicTask, ended: Ended) -> None:
+    task.ended = ended
+    task.next_poll_at = None
+    task.stalled_at = None
+
+
+# Answers that are errors -------------------------------------------------------------------------------
+
+
+def _meet_error(task: MusicTask, clips: Sequence[Clip], error: ProviderError, answer: Answer, sheet: _Sheet) -> None:
+    """Say what was met; what is known of the task is not touched."""
+    refusal = error.kind in (ErrorKind.KEY_REFUSED, ErrorKind.QUOTA)
+    if (task.poll_error, task.poll_error_status, task.poll_error_cause) != (error.kind, error.http_status, error.cause):
+        sheet.tell(
+            task, Kind.HELD if refusal else Kind.ERROR,
+            kind=error.kind.value, status=error.http_status, cause=error.cause, detail=error.message[:500],
+        )  # fmt: skip
+    task.poll_error = error.kind
+    task.poll_error_status = error.http_status
+    task.poll_error_cause = error.cause[:20]
+    task.poll_error_detail = error.message[:500]
+    task.error_count = min(task.error_count + 1, 1000)
+    if task.credential_id is not None:
+        if refusal:
+            sheet.refusals[task.credential_id] = (answer.credential_version, error)
+        elif error.kind is ErrorKind.RATE_LIMITED:
+            sheet.pauses[task.credential_id] = sheet.now + timedelta(seconds=error.retry_after or pace.FASTEST_SECONDS)
+        elif error.kind is ErrorKind.UNKNOWN_TASK:
+            # The key was good enough to be told so.
+            sheet.waking.add(task.credential_id)
+    _plan_after_error(task, clips, error, sheet)
+
+
+def _plan_after_error(task: MusicTask, clips: Sequence[Clip], error: ProviderError, sheet: _Sheet) -> None:
+    now, quiet = sheet.now, sheet.now - task.changed_at
+    if _is_settled(task, clips, quiet):
+        # A known result was asked for again and did not come: it stays what it is.
+        _end(task, Ended.FINAL)
+        return
+    if error.kind is ErrorKind.UNKNOWN_TASK:
+        task.missing_count += 1
+        task.missing_since = task.missing_since or now
+        if task.missing_count >= pace.MISSING_TRIES and now - task.missing_since >= pace.MISSING_AFTER:
+            _end(task, Ended.UNKNOWN_TASK)
+            return
+        seconds = pace.MISSING_SECONDS * 1.25
+    else:
+        seconds = max(error.retry_after or 0.0, pace.error_pace(task.error_count, quiet))
+    if quiet >= pace.GIVE_UP_AFTER:
+        sheet.tell(task, Kind.GAVE_UP)
+        _end(task, Ended.GIVEN_UP)
+        return
+    if quiet >= pace.STALLED_AFTER and task.stalled_at is None:
+        task.stalled_at = now
+        sheet.tell(task, Kind.STALLED)
+    task.next_poll_at = _spread(now, seconds, sheet.rng)
+
+
+# Writing -----------------------------------------------------------------------------------------------
+
+_TASK_COLUMNS = [
+    "status", "raw_status", "action", "kind", "progress", "fail_reason", "submitted_at", "started_at", "finished_at",
+    "title", "tags", "model", "lyrics_title", "lyrics_text", "lyrics_tags", "next_poll_at", "lease", "ended", "hold",
+    "shelf", "polled_at", "changed_at", "stalled_at", "poll_error", "poll_error_status", "poll_error_cause",
+    "poll_error_detail", "error_count", "missing_since", "missing_count", "stamp", "answer_hash",
+]  # fmt: skip
+_ANSWER_COLUMNS = [*_TASK_COLUMNS, "raw_answer"]
+_CHANGE_COLUMNS = [*_ANSWER_COLUMNS, "search_text"]
+_CLIP_COLUMNS = [
+    "clip_id", "title", "tags", "lyrics", "description", "duration_seconds", "model", "state", "error", "audio_url",
+    "stream_url", "image_url", "video_url", "created_at", "sound_problem",
+]  # fmt: skip
+
+
+def _write(sheet: _Sheet) -> None:
+    for columns in (_TASK_COLUMNS, _ANSWER_COLUMNS, _CHANGE_COLUMNS):
+        update_from([task for task in sheet.tasks if _columns_of(task) is columns], columns)
+    update_from([*sheet.clips.values()], _CLIP_COLUMNS)
+    Clip.objects.bulk_create(sheet.new_clips)
+    TaskEvent.objects.bulk_create(sheet.events)
+    for pk, (version, error) in sheet.refusals.items():
+        _rest(pk, version, error, sheet.now)
+    for pk, until in sheet.pauses.items():
+        Credential.objects.filter(pk=pk).update(paused_until=until)
+    for credential in Credential.objects.filter(pk__in=sheet.waking, state=Credential.State.RESTING):
+        credential.wake(sheet.now)
+
+
+def _columns_of(task: MusicTask) -> list[str]:
+    deferred = task.get_deferred_fields()
+    if "search_text" not in deferred:
+        return _CHANGE_COLUMNS
+    return _TASK_COLUMNS if "raw_answer" in deferred else _ANSWER_COLUMNS
+
+
+def _rest(pk: int, version: int | None, error: ProviderError, now: datetime) -> None:
+    """Let the credential rest, unless its key was replaced while the answer was on its way."""
+    credentials = Credential.objects.filter(pk=pk)
+    if connection.features.has_select_for_update:
+        credentials = credentials.select_for_update()
+    credential = credentials.first()
+    if credential is None or credential.state == Credential.State.DISABLED:
+        return
+    if version is not None and version != credential.version:
+        return
+    hold = Hold.QUOTA if error.kind is ErrorKind.QUOTA else Hold.KEY_REFUSED
+    if error.cause == "seal_broken":
+        hold = Hold.SEAL_BROKEN
+    credential.rest(hold, now=now, status=error.http_status, detail=error.message)
+
+
+def _note_success(answers: Sequence[Answer], now: datetime) -> None:
+    """Date the credentials that answered; to half a minute, to spare the writes."""
+    pks = {answer.claim.credential_id for answer in answers if answer.error is None} - {None}
+    stale = Q(last_success_at=None) | Q(last_success_at__lt=now - timedelta(seconds=30))
+    Credential.objects.filter(stale, pk__in=[*pks]).update(last_success_at=now)
+
+
+# The database's own spelling of moments ----------------------------------------------------------------
+
+
+def _moment(moment: datetime) -> Any:
+    return connection.ops.adapt_datetimefield_value(moment)
+
+
+def _aware(value: Any) -> datetime:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,423 @@
+"""Tasks, their clips and what happened to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+from django.db import connection, models, transaction
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from tracker.models.credentials import Credential, Hold
+from tracker.models.teams import Team, User
+from tracker.providers import ClipState, TaskKind, TaskStatus
+
+
+class Ended(models.TextChoices):
+    """Why a task is no longer polled; empty while it is live."""
+
+    NOT = "", _("Live")
+    FINAL = "final", _("The provider finished")
+    UNKNOWN_TASK = "unknown_task", _("The provider does not know the id")
+    GIVEN_UP = "given_up", _("Given up")
+    STOPPED = "stopped", _("Stopped")
+
+
+class Shelf(models.TextChoices):
+    """Where a task stands on the board; one indexed word, so that a chip needs no join."""
+
+    RUNNING = "running", _("Running")
+    DONE = "done", _("Done")
+    FAILED = "failed", _("Failed")
+    ATTENTION = "attention", _("Needs you")
+    STOPPED = "stopped", _("Stopped")
+
+
+COUNTED_AT_MOST = 1000
+"""Beyond this a chip says "1000+"."""
+
+SHELF_OF_END = {
+    Ended.UNKNOWN_TASK: Shelf.FAILED,
+    Ended.GIVEN_UP: Shelf.ATTENTION,
+    Ended.STOPPED: Shelf.STOPPED,
+}
+
+
+def shelf_for(*, status: str, ended: str, hold: str) -> Shelf:
+    """The shelf that follows from what was said and what is planned."""
+    if ended == Ended.FINAL:
+        return Shelf.DONE if status == TaskStatus.SUCCEEDED else Shelf.FAILED
+    if ended:
+        return SHELF_OF_END[Ended(ended)]
+    return Shelf.ATTENTION if hold else Shelf.RUNNING
+
+
+class MusicTaskQuerySet(models.QuerySet["MusicTask"]):
+    """The questions that are asked about tasks."""
+
+    def visible_to(self, user: User, team: Team | None) -> Self:
+        """Tasks of ``team`` that ``user`` may see: a member's, and nobody else's."""
+        if team is None:
+            return self.none()
+        return self.filter(team=team, team__memberships__user=user, removed_at=None)
+
+    def of_team(self, team: Team) -> Self:
+        """Tasks on the board of a team whose membership was checked already."""
+        return self.filter(team=team, removed_at=None)
+
+    def live(self) -> Self:
+        return self.filter(ended=Ended.NOT)
+
+    def held(self) -> Self:
+        return self.live().exclude(hold=Hold.NONE)
+
+    def due(self, now: datetime) -> Self:
+        return self.filter(next_poll_at__lte=now)
+
+    def search(self, text: str) -> Self:
+        """Tasks in which every word of ``text`` stands: title, style, lyrics or id."""
+        found = self
+        for word in text.lower().split()[:8]:
+            found = found.filter(search_text__contains=word)
+        return found
+
+    def known(self, credential: Credential, task_ids: Sequence[str]) -> dict[str, UUID]:
+        """Which of ``task_ids`` are tracked at the credential's provider, and as which tasks."""
+        here = self.filter(provider=credential.provider, base_url=credential.base_url, task_id__in=task_ids)
+        return dict(here.values_list("task_id", "public_id"))
+
+    def shelf_counts(self, team: Team) -> dict[str, int]:
+        """How many tasks stand on each shelf and (under "") in all, in one query.
+
+        Counting ends one beyond ``COUNTED_AT_MOST``, so that a million tasks cost what a thousand do.
+        """
+        shelves = ["", *Shelf.values]
+        table = self.model._meta.db_table
+        counts: list[str] = []
+        values: list[int | str] = []
+        for number, shelf in enumerate(shelves):
+            where = "AND shelf = %s" if shelf else ""
+            counts.append(
+                f"(SELECT COUNT(*) FROM (SELECT 1 FROM {table} WHERE team_id = %s {where} "  # noqa: S608
+                f"AND removed_at IS NULL LIMIT {COUNTED_AT_MOST + 1}) AS shelf_{number})"
+            )
+            values += [team.pk, shelf] if shelf else [team.pk]
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(counts)}", values)
+            return dict(zip(shelves, cursor.fetchone(), strict=True))
+
+    # Orders that touch many rows ---------------------------------------------------------------
+
+    def hold(self, hold: Hold) -> int:
+        """Let every live task wait for its credential; answers on their way are not taken any more."""
+        # A task that was let through to try the key again waits once more, although its hold is the same.
+        waiting = Q(hold=hold, next_poll_at=None)
+        return self.live().exclude(waiting).update(
+            hold=hold, next_poll_at=None, lease=None, shelf=Shelf.ATTENTION, stamp=F("stamp") + 1
+        )  # fmt: skip
+
+    def release(self, now: datetime) -> int:
+        """Poll held tasks again."""
+        return self.held().update(
+            hold=Hold.NONE, next_poll_at=now, lease=None, shelf=Shelf.RUNNING, stamp=F("stamp") + 1
+        )  # fmt: skip
+
+    def track(
+        self,
+        *,
+        team: Team,
+        credential: Credential,
+        task_ids: Sequence[str],
+        added_by: User | None,
+        now: datetime,
+    ) -> list[MusicTask]:
+        """Start to track ``task_ids`` and return the tasks that are new here, in the order given.
+
+        Get-or-create per (team, provider, base URL, id); a removed task comes back instead of twice.
+        """
+        place = {"team": team, "provider": credential.provider, "base_url": credential.base_url}
+        hold = _hold_of(credential)
+        with transaction.atomic():
+            here = {task.task_id: task for task in self.filter(**place, task_id__in=task_ids)}
+            wanted = [id_ for id_ in dict.fromkeys(task_ids) if id_ not in here]
+            rows = [
+                MusicTask(
+                    **place,
+                    task_id=task_id,
+                    credential=credential,
+                    added_by=added_by,
+                    hold=hold,
+                    shelf=Shelf.ATTENTION if hold else Shelf.RUNNING,
+                    next_poll_at=None if hold else now,
+                    search_text=task_id.lower(),
+                    created_at=now,
+                    changed_at=now,
+                )
+                for task_id in wanted
+            ]
+            # Two people may paste the same id at once: the second finds the row, and no error.
+            self.bulk_create(rows, ignore_conflicts=True)
+            new = self.filter(public_id__in=[row.public_id for row in rows])
+            found = {task.task_id: task for task in new}
+            TaskEvent.objects.bulk_create(
+                TaskEvent(task=task, at=now, kind=TaskEvent.Kind.TRACKED, actor=added_by) for task in new
+            )
+            for task in here.values():
+                if task.removed_at:
+                    task.restore(actor=added_by, now=now)
+                    found[task.task_id] = task
+        return [found[id_] for id_ in dict.fromkeys(task_ids) if id_ in found]
+
+
+def _hold_of(credential: Credential) -> Hold:
+    if credential.state == Credential.State.DISABLED:
+        return Hold.DISABLED
+    return Hold(credential.rest_kind) if credential.is_resting else Hold.NONE
+
+
+class MusicTask(models.Model):
+    """One generation job at a provider, tracked by a team.
+
+    What the provider said (``status`` to ``clips``) stays apart from what is planned and met
+    (``next_poll_at``, ``ended``, ``hold``, ``poll_error``). A task is due when ``next_poll_at`` has come; while
+    somebody asks for it, that column holds the end of the lease, and ``lease`` who holds it.
+    """
+
+    STALLED_AFTER = timedelta(minutes=60)
+    GIVE_UP_AFTER = timedelta(hours=24)
+
+    public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
+    team = models.ForeignKey(Team, models.CASCADE, related_name="tasks", db_index=False, verbose_name=_("team"))
+    credential = models.ForeignKey(
+        Credential,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="tasks",
+        db_index=False,
+        verbose_name=_("credential"),
+    )
+    added_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False, verbose_name=_("added by")
+    )
+    provider = models.CharField(_("provider"), max_length=40)
+    base_url = models.CharField(_("base URL"), max_length=500)
+    task_id = models.CharField(_("task id"), max_length=200)
+
+    # What the provider said.
+    status = models.CharField(_("status"), max_length=10, default=TaskStatus.UNKNOWN)
+    raw_status = models.CharField(_("the provider's word"), max_length=80, blank=True)
+    action = models.CharField(max_length=80, blank=True)
+    kind = models.CharField(max_length=10, default=TaskKind.MUSIC)
+    progress = models.PositiveSmallIntegerField(_("progress"), null=True)
+    fail_reason = models.TextField(_("reason of failure"), blank=True)
+    submitted_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    title = models.CharField(_("title"), max_length=300, blank=True)
+    tags = models.TextField(_("style"), blank=True)
+    model = models.CharField(_("model"), max_length=80, blank=True)
+    lyrics_title = models.CharField(max_length=300, blank=True)
+    lyrics_text = models.TextField(blank=True)
+    lyrics_tags = models.TextField(blank=True)
+
+    # What is planned and met.
+    next_poll_at = models.DateTimeField(null=True)
+    lease = models.BigIntegerField(null=True)
+    ended = models.CharField(max_length=12, blank=True, choices=Ended, default=Ended.NOT)
+    hold = models.CharField(max_length=16, blank=True, choices=Hold, default=Hold.NONE)
+    shelf = models.CharField(max_length=10, choices=Shelf, default=Shelf.RUNNING)
+    polled_at = models.DateTimeField(_("last answer"), null=True)
+    changed_at = models.DateTimeField(_("last change"))
+    stalled_at = models.DateTimeField(null=True)
+    poll_error = models.CharField(max_length=16, blank=True)
+    poll_error_status = models.PositiveSmallIntegerField(null=True)
+    poll_error_cause = models.CharField(max_length=20, blank=True)
+    poll_error_detail = models.CharField(max_length=500, blank=True)
+    error_count = models.PositiveSmallIntegerField(default=0)
+    missing_since = models.DateTimeField(null=True)
+    missing_count = models.PositiveSmallIntegerField(default=0)
+    stamp = models.PositiveIntegerField(default=0)
+    removed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(_("tracked at"))
+    answer_hash = models.CharField(max_length=32, blank=True)
+    search_text = models.TextField(blank=True)
+    raw_answer = models.TextField(blank=True)
+
+    objects = MusicTaskQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
+        constraints = [
+            models.UniqueConstraint(fields=["team", "provider", "base_url", "task_id"], name="task_once_per_team"),
+        ]
+        indexes = [
+            models.Index(fields=["next_poll_at"], name="task_due", condition=Q(next_poll_at__isnull=False)),
+            models.Index(fields=["team", "-id"], name="task_board", condition=Q(removed_at__isnull=True)),
+            models.Index(fields=["team", "shelf", "-id"], name="task_shelf", condition=Q(removed_at__isnull=True)),
+            models.Index(
+                fields=["team", "provider", "-id"], name="task_provider", condition=Q(removed_at__isnull=True)
+            ),
+            models.Index(fields=["credential", "-id"], name="task_credential"),
+            models.Index(fields=["credential"], name="task_live_of_credential", condition=Q(ended="")),
+            models.Index(fields=["added_by", "team", "-id"], name="task_person"),
+            models.Index(fields=["removed_at"], name="task_removed", condition=Q(removed_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.task_id
+
+    @property
+    def is_live(self) -> bool:
+        return self.ended == Ended.NOT
+
+    @property
+    def is_music(self) -> bool:
+        return self.kind == TaskKind.MUSIC
+
+    @property
+    def has_finished(self) -> bool:
+        return self.ended == Ended.FINAL
+
+    # Verbs -------------------------------------------------------------------------------------
+
+    def request_poll(self, *, actor: User | None, now: datetime) -> bool:
+        """Ask again now, also for a task that has ended. False where no key can ask."""
+        hold = _hold_of(self.credential) if self.credential else Hold.NO_CREDENTIAL
+        if hold in (Hold.DISABLED, Hold.NO_CREDENTIAL):
+            return False
+        self._change(
+            ended=Ended.NOT, hold=Hold.NONE, next_poll_at=now, lease=None, changed_at=now, stalled_at=None,
+            missing_since=None, missing_count=0, error_count=0, answer_hash="",
+        )  # fmt: skip
+        self._tell(TaskEvent.Kind.ASKED, actor=actor, now=now)
+        return True
+
+    def stop(self, *, actor: User | None, now: datetime) -> None:
+        """Stop to track; everything known stays."""
+        self._change(ended=Ended.STOPPED, next_poll_at=None, lease=None, hold=Hold.NONE)
+        self._tell(TaskEvent.Kind.STOPPED, actor=actor, now=now)
+
+    def remove(self, *, actor: User | None, now: datetime) -> None:
+        """Take the task off the board; :meth:`restore` brings it back as it was."""
+        self._change(removed_at=now, next_poll_at=None, lease=None)
+        self._tell(TaskEvent.Kind.REMOVED, actor=actor, now=now)
+
+    def restore(self, *, actor: User | None, now: datetime) -> None:
+        wants_poll = self.is_live and not self.hold
+        self._change(removed_at=None, next_poll_at=now if wants_poll else None)
+        self._tell(TaskEvent.Kind.RESTORED, actor=actor, now=now)
+
+    def _change(self, **fields: Any) -> None:
+        """Write ``fields`` (and the shelf that follows) and nothing else, so that a poller's write is kept."""
+        for name, value in fields.items():
+            setattr(self, name, value)
+        self.shelf = shelf_for(status=self.status, ended=self.ended, hold=self.hold)
+        type(self).objects.filter(pk=self.pk).update(**fields, shelf=self.shelf, stamp=F("stamp") + 1)
+
+    def _tell(self, kind: str, *, actor: User | None, now: datetime) -> None:
+        TaskEvent.objects.create(task=self, at=now, kind=kind, actor=actor)
+
+
+class ClipQuerySet(models.QuerySet["Clip"]):
+    def visible_to(self, user: User, team: Team | None) -> Self:
+        if team is None:
+            return self.none()
+        return self.filter(task__team=team, task__team__memberships__user=user, task__removed_at=None)
+
+
+class Clip(models.Model):
+    """One song of a task. ``audio_url`` is a finished file, ``stream_url`` still streams."""
+
+    class SoundProblem(models.TextChoices):
+        NONE = "", _("None")
+        EXPIRED = "expired", _("Link expired")
+        UNREACHABLE = "unreachable", _("Host unreachable")
+        NOT_SOUND = "not_sound", _("Not sound")
+
+    public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
+    task = models.ForeignKey(MusicTask, models.CASCADE, related_name="clips", verbose_name=_("task"))
+    position = models.PositiveSmallIntegerField(_("position"))
+    clip_id = models.CharField(_("clip id"), max_length=200, blank=True)
+    title = models.CharField(_("title"), max_length=300, blank=True)
+    tags = models.TextField(_("style"), blank=True)
+    lyrics = models.TextField(_("lyrics"), blank=True)
+    description = models.TextField(_("description"), blank=True)
+    duration_seconds = models.FloatField(_("length"), null=True)
+    model = models.CharField(_("model"), max_length=80, blank=True)
+    state = models.CharField(_("state"), max_length=10, default=ClipState.QUEUED)
+    error = models.TextField(_("error"), blank=True)
+    audio_url = models.TextField(blank=True)
+    stream_url = models.TextField(blank=True)
+    image_url = models.TextField(blank=True)
+    video_url = models.TextField(blank=True)
+    created_at = models.DateTimeField(null=True)
+    sound_problem = models.CharField(max_length=12, blank=True, choices=SoundProblem, default=SoundProblem.NONE)
+
+    objects = ClipQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("clip")
+        verbose_name_plural = _("clips")
+        ordering = ["position", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["task", "position"], name="clip_position_once"),
+            models.UniqueConstraint(fields=["task", "clip_id"], name="clip_id_once", condition=~Q(clip_id="")),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or str(self.public_id)
+
+    @property
+    def is_playable(self) -> bool:
+        return bool(self.audio_url or self.stream_url)
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state == ClipState.COMPLETE
+
+    def note_sound(self, problem: SoundProblem) -> None:
+        """Keep what was met when the sound was asked for; the card tells it, so its stamp changes."""
+        if self.sound_problem == problem:
+            return
+        Clip.objects.filter(pk=self.pk).update(sound_problem=problem)
+        MusicTask.objects.filter(pk=self.task_id).update(stamp=F("stamp") + 1)
+        self.sound_problem = problem
+
+
+class TaskEvent(models.Model):
+    """One dated change or error of a task: its timeline."""
+
+    class Kind(models.TextChoices):
+        TRACKED = "tracked", _("Tracked")
+        STATUS = "status", _("Status changed")
+        CLIP_STREAMS = "clip_streams", _("Clip can be heard")
+        CLIP_DONE = "clip_done", _("Clip finished")
+        CLIP_FAILED = "clip_failed", _("Clip failed")
+        ERROR = "error", _("Could not be checked")
+        RECOVERED = "recovered", _("Answers again")
+        STALLED = "stalled", _("Stalled")
+        GAVE_UP = "gave_up", _("Given up")
+        HELD = "held", _("Waits for its credential")
+        ASKED = "asked", _("Check asked for")
+        STOPPED = "stopped", _("Stopped")
+        REMOVED = "removed", _("Removed")
+        RESTORED = "restored", _("Brought back")
+
+    task = models.ForeignKey(MusicTask, models.CASCADE, related_name="events")
+    at = models.DateTimeField(_("at"))
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    actor = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("by"))
+    detail = models.JSONField(_("detail"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ["-at", "-pk"]
+
+    def __str__(self) -> str:
+        return str(self.get_kind_display())

@@ -1,0 +1,175 @@
+"""People, teams and who is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Self
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models, transaction
+from django.utils.translation import gettext_lazy as _
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes people; an e-mail address is kept in lower case, since that is how people type it twice."""
+
+    use_in_migrations = True
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def administrators(self) -> models.QuerySet[User]:
+        """Who may administer; while there is nobody, the set-up link is offered."""
+        return self.filter(is_superuser=True, is_active=True)
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. Signs in with an e-mail address; is shown by name."""
+
+    class Theme(models.TextChoices):
+        AUTO = "", _("As the device")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
+
+    email = models.EmailField(_("e-mail address"), unique=True)
+    name = models.CharField(_("name"), max_length=80)
+    language = models.CharField(_("language"), max_length=10, blank=True)
+    theme = models.CharField(_("theme"), max_length=10, blank=True, choices=Theme, default=Theme.AUTO)
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
+    is_staff = models.BooleanField(_("staff"), default=False)
+    is_active = models.BooleanField(_("active"), default=True)
+    date_joined = models.DateTimeField(_("joined at"), auto_now_add=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+
+    class Meta:
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def get_full_name(self) -> str:
+        return self.name
+
+    def get_short_name(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", _("Owner")
+    ADMIN = "admin", _("Admin")
+    MEMBER = "member", _("Member")
+    VIEWER = "viewer", _("Viewer")
+
+
+class Team(models.Model):
+    """People who work on the same board."""
+
+    name = models.CharField(_("name"), max_length=80)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    members: models.ManyToManyField[User, Membership] = models.ManyToManyField(
+        User, through="Membership", related_name="teams"
+    )
+
+    class Meta:
+        verbose_name = _("team")
+        verbose_name_plural = _("teams")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """One person's place in one team."""
+
+    team = models.ForeignKey(Team, models.CASCADE, related_name="memberships", verbose_name=_("team"))
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name=_("person"))
+    role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.MEMBER)
+    created_at = models.DateTimeField(_("joined at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+        constraints = [
+            models.UniqueConstraint(fields=["team", "user"], name="membership_once"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.team}"
+
+    @property
+    def can_track(self) -> bool:
+        """May add tasks and keep credentials; a viewer looks and listens."""
+        return self.role != Role.VIEWER
+
+
+class EntryLinkQuerySet(models.QuerySet["EntryLink"]):
+    def open(self, now: datetime) -> Self:
+        return self.filter(used_at=None, expires_at__gt=now)
+
+    def for_token(self, token: str) -> Self:
+        return self.filter(token_hash=EntryLink.hash_token(token))
+
+
+class EntryLink(models.Model):
+    """A link that lets somebody in once: to set musicboard up, or to sign in to the demo.
+
+    Only the SHA-256 of its token is kept.
+    """
+
+    class Purpose(models.TextChoices):
+        SETUP = "setup", _("Set up")
+        SIGN_IN = "sign_in", _("Sign in")
+
+    LIFETIME = timedelta(hours=24)
+
+    purpose = models.CharField(max_length=10, choices=Purpose)
+    token_hash = models.CharField(max_length=64, unique=True)
+    user = models.ForeignKey(User, models.CASCADE, null=True, blank=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    objects = EntryLinkQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.get_purpose_display()
+
+    @staticmethod
+    def hash_token(token: str) -> str:
+        return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @classmethod
+    def issue(cls, purpose: Purpose, *, now: datetime, user: User | None = None) -> str:
+        """Make a link and return its token, which cannot be read again. Earlier links of the kind end."""
+        token = secrets.token_urlsafe(24)
+        with transaction.atomic():
+            cls.objects.filter(purpose=purpose, user=user, used_at=None).delete()
+            cls.objects.create(
+                purpose=purpose,
+                token_hash=cls.hash_token(token),
+                user=user,
+                created_at=now,
+                expires_at=now + cls.LIFETIME,
+            )
+        return token
+
+    def use(self, now: datetime) -> bool:
+        """Take the link; true for the first who does, whoever else tries at the same moment."""
+        return EntryLink.objects.open(now).filter(pk=self.pk).update(used_at=now) == 1

@@ -1,0 +1,309 @@
+"""The loop: claim what is due, ask for it, record what came, for ever or once.
+
+The event loop does the network; one thread does the database, so that SQLite has one writer and nobody waits for
+a lock. A claim that is not recorded (killed, cut off, late) ends with its lease and is taken up again by whoever
+comes next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from tracker import pace
+from tracker.checking import Job, make_jobs, note_batches, open_accesses, outbound_policy, run_job
+from tracker.fetching import Access
+from tracker.models import Answer, Claim, Credential, MusicTask, claim, record, release
+from tracker.outbound import Outbound
+from tracker.providers import ErrorKind, ProviderError
+
+log = logging.getLogger("tracker.poller")
+T = TypeVar("T")
+
+HELD = 1000
+"""Claims in hand at most: waiting, asked for, or waiting to be written."""
+CLAIM_SIZE = 400
+WRITE_SIZE = 200
+WRITE_AFTER_SECONDS = 0.02
+IDLE_SECONDS = 0.5
+HOUSEKEEPING_SECONDS = 15.0
+STOP_SECONDS = 7.0
+"""How long requests on their way may still take after a stop; the rest of ten seconds is for writing."""
+START_WITHIN = timedelta(seconds=40)
+"""A claim that waited longer is not asked for any more: its lease would end in mid-flight."""
+KEEP_REMOVED = timedelta(days=30)
+
+
+@dataclass
+class Lane:
+    """The requests to one provider host, so that a slow one does not hold up the others."""
+
+    queue: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)
+    workers: set[asyncio.Task[None]] = field(default_factory=set)
+    held: int = 0
+
+
+class Poller:
+    """One polling process. ``await run(stop)`` returns when ``stop`` is set, or, ``once``, when nothing is due."""
+
+    def __init__(self, *, once: bool = False, rng: random.Random | None = None) -> None:
+        self._once = once
+        self._rng = rng or random.Random()  # noqa: S311
+        self._policy = outbound_policy()
+        self._database = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._lanes: dict[str, Lane] = {}
+        self._answers: asyncio.Queue[Answer] = asyncio.Queue()
+        self._learned: list[Job] = []
+        self._held = 0
+        self._paused: dict[int, datetime] = {}
+        self._tended_at: datetime | None = None
+        self._stop = asyncio.Event()
+        self.counts: Counter[str] = Counter()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Poll until ``stop``; then let what is on its way come in, write it, and give the rest back."""
+        self._stop = stop
+        async with Outbound(self._policy) as client:
+            writer = asyncio.create_task(self._write_answers())
+            try:
+                await self._claim_and_dispatch(client)
+            finally:
+                await self._come_to_rest()
+                writer.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await writer
+                await self._flush()
+                await self._in_database(_drop_connection)
+                self._database.shutdown()
+
+    # Claiming --------------------------------------------------------------------------------------
+
+    async def _claim_and_dispatch(self, client: Outbound) -> None:
+        # Once means what was due at the start: a task that is due again meanwhile waits for the next time.
+        due_by = timezone.now() if self._once else None
+        while not self._stop.is_set():
+            await self._tend()
+            free = HELD - self._held
+            claims: list[Claim] = []
+            if free >= min(CLAIM_SIZE, HELD) // 2:
+                limit = min(free, CLAIM_SIZE)
+                claims = await self._in_database(lambda: claim(timezone.now(), limit=limit, due_by=due_by))  # noqa: B023
+            if claims:
+                await self._dispatch(claims, client)
+            elif self._once and self._held == 0:
+                return
+            else:
+                await self._pause(IDLE_SECONDS if self._held == 0 else WRITE_AFTER_SECONDS)
+
+    async def _dispatch(self, claims: Sequence[Claim], client: Outbound) -> None:
+        accesses = await self._in_database(lambda: open_accesses(claims))
+        now = timezone.now()
+        ready: list[Claim] = []
+        waiting: dict[datetime, list[Claim]] = {}
+        for one in claims:
+            until = self._paused_until(one.credential_id, accesses, now)
+            if until is None:
+                ready.append(one)
+            else:
+                waiting.setdefault(until, []).append(one)
+        for until, group in waiting.items():
+            await self._give_back(group, at=until + timedelta(seconds=self._rng.uniform(0.1, 2)))
+        jobs, answers = make_jobs(ready, accesses)
+        self._held += len(answers)
+        for answer in answers:
+            self._answers.put_nowait(answer)
+        for job in jobs:
+            await self._enqueue(job, client, now)
+
+    def _paused_until(
+        self, credential_id: int | None, accesses: dict[int, Access | ProviderError], now: datetime
+    ) -> datetime | None:
+        """Until when the provider asked not to be asked with this credential; None if now is fine."""
+        access = accesses.get(credential_id or 0)
+        said = access.paused_until if isinstance(access, Access) else None
+        heard = self._paused.get(credential_id or 0)
+        until = max((moment for moment in (said, heard) if moment), default=None)
+        return until if until and until > now else None
+
+    async def _enqueue(self, job: Job, client: Outbound, now: datetime) -> None:
+        host = urlsplit(job.access.base_url).netloc
+        lane = self._lanes.setdefault(host, Lane())
+        busy = sum(1 for other in self._lanes.values() if other.held)
+        if lane.held >= (HELD if busy <= 1 else HELD * 6 // 10):
+            await self._give_back(job.claims, at=now + timedelta(seconds=self._rng.uniform(2, 5)))
+            return
+        self._held += len(job.claims)
+        lane.held += len(job.claims)
+        lane.queue.put_nowait(job)
+        if len(lane.workers) < self._policy.connections_per_host and lane.queue.qsize() > 0:
+            worker = asyncio.create_task(self._work(lane, client))
+            lane.workers.add(worker)
+            worker.add_done_callback(lane.workers.discard)
+
+    async def _give_back(self, claims: Sequence[Claim], *, at: datetime) -> None:
+        if claims:
+            await self._in_database(lambda: release(claims, at=at))
+
+    # Asking ----------------------------------------------------------------------------------------
+
+    async def _work(self, lane: Lane, client: Outbound) -> None:
+        """Run jobs of one lane until there are none."""
+        while not self._stop.is_set():
+            try:
+                job = lane.queue.get_nowait()
+            except asyncio.QueueEmpty:
+                return
+            try:
+                await self._run(job, client)
+            finally:
+                lane.held -= len(job.claims)
+
+    async def _run(self, job: Job, client: Outbound) -> None:
+        answers: list[Answer] = []
+        try:
+            if not self._is_late(job):
+                answers = await run_job(job, client)
+        except Exception:
+            # A fault of ours must not end the worker; the claims come back with their leases.
+            log.exception("a check of %s could not be made", job.access.provider.slug)
+        finally:
+            self._held -= len(job.claims) - len(answers)
+        for answer in answers:
+            self._listen(answer, job.access)
+            self._answers.put_nowait(answer)
+        if job.answers_batches not in (None, job.access.answers_batches):
+            self._learned.append(job)
+
+    def _is_late(self, job: Job) -> bool:
+        now = timezone.now()
+        until = self._paused.get(job.access.credential_id)
+        return now > job.claims[0].until - (timedelta(seconds=60) - START_WITHIN) or bool(until and until > now)
+
+    def _listen(self, answer: Answer, access: Access) -> None:
+        """Heed at once what concerns the requests that are about to be made."""
+        error = answer.error
+        self.counts["unchanged" if answer.unchanged else "error" if error else "changed"] += 1
+        if error is not None and error.kind is ErrorKind.RATE_LIMITED:
+            wait = timedelta(seconds=error.retry_after or pace.FASTEST_SECONDS)
+            self._paused[access.credential_id] = timezone.now() + wait
+
+    # Writing ---------------------------------------------------------------------------------------
+
+    async def _write_answers(self) -> None:
+        while True:
+            batch = [await self._answers.get()]
+            try:
+                if self._answers.qsize() < WRITE_SIZE - 1:
+                    await asyncio.sleep(WRITE_AFTER_SECONDS)
+            finally:
+                while self._answers.qsize() and len(batch) < WRITE_SIZE:
+                    batch.append(self._answers.get_nowait())
+                # A stop must not take the batch away between reading the queue and writing.
+                await asyncio.shield(asyncio.ensure_future(self._write(batch)))
+
+    async def _flush(self) -> None:
+        while self._answers.qsize():
+            await self._write([self._answers.get_nowait() for _ in range(min(self._answers.qsize(), WRITE_SIZE))])
+
+    async def _write(self, batch: list[Answer]) -> None:
+        learned, self._learned = self._learned, []
+        try:
+            await self._in_database(lambda: _record_batch(batch, learned, self._rng))
+        except (OperationalError, InterfaceError):
+            log.warning("%d answers could not be written; their tasks are asked for again", len(batch))
+        finally:
+            self._held -= len(batch)
+
+    async def _in_database(self, work: Callable[[], T]) -> T:
+        """Run ``work`` in the database thread; a database that is away or full is waited for."""
+        loop = asyncio.get_running_loop()
+        wait = 0.2
+        while True:
+            try:
+                return await loop.run_in_executor(self._database, work)
+            except (OperationalError, InterfaceError) as error:
+                await loop.run_in_executor(self._database, _drop_connection)
+                if self._stop.is_set() and wait > 1:
+                    raise
+                log.warning("the database does not take it (%s); trying again in %.1f s", error, wait)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 10.0)
+
+    # Keeping house and stopping --------------------------------------------------------------------
+
+    async def _tend(self) -> None:
+        now = timezone.now()
+        if self._tended_at and (now - self._tended_at).total_seconds() < HOUSEKEEPING_SECONDS:
+            return
+        self._tended_at = now
+        await self._in_database(lambda: keep_house(now))
+        if self.counts:
+            log.info("checks: %s", ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items())))
+            self.counts.clear()
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+
+    async def _come_to_rest(self) -> None:
+        """Let requests on their way come in for a while, then cut them off and give everything back."""
+        workers = [worker for lane in self._lanes.values() for worker in lane.workers]
+        if workers:
+            _, late = await asyncio.wait(workers, timeout=STOP_SECONDS)
+            for worker in late:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        left = [one for lane in self._lanes.values() for job in _drain(lane.queue) for one in job.claims]
+        with contextlib.suppress(OperationalError, InterfaceError):
+            await self._give_back(left, at=timezone.now())
+
+
+def keep_house(now: datetime) -> None:
+    """Let rested credentials try again, and forget for good what was removed long ago."""
+    for credential in Credential.objects.to_probe(now):
+        credential.probe(now)
+    MusicTask.objects.filter(removed_at__lt=now - KEEP_REMOVED).delete()
+
+
+def _record_batch(batch: Sequence[Answer], learned: Sequence[Job], rng: random.Random) -> None:
+    note_batches(learned)
+    try:
+        record(batch, now=timezone.now(), rng=rng)
+    except (OperationalError, InterfaceError):
+        raise
+    except (DatabaseError, ValueError, ArithmeticError):
+        # One answer that cannot be written must not keep the others from it.
+        for answer in batch:
+            _record_alone(answer, rng)
+
+
+def _record_alone(answer: Answer, rng: random.Random) -> None:
+    now = timezone.now()
+    try:
+        record([answer], now=now, rng=rng)
+    except (OperationalError, InterfaceError):
+        raise
+    except (DatabaseError, ValueError, ArithmeticError):
+        log.exception("the answer for task %d cannot be written", answer.claim.pk)
+        release([answer.claim], at=now + timedelta(minutes=5))
+
+
+def _drop_connection() -> None:
+    with contextlib.suppress(DatabaseError):
+        connection.close()
+
+
+def _drain(queue: asyncio.Queue[Job]) -> list[Job]:
+    return [queue.get_nowait() for _ in range(queue.qsize())]

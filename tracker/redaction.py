@@ -1,0 +1,53 @@
+"""Takes secrets out of an answer before it is kept or shown."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+REMOVED = "[removed]"
+LONGEST = 100_000
+_SECRET_NAME = re.compile(
+    r"(?i)api_?key|authorization|secret|password|token$|^token|notify_?hook|call_?back_?url|^key$|cookie"
+)
+_SECRET_TEXT = re.compile(r"(?i)\b(?:sk|pk|rk)-[a-z0-9_-]{8,}|\bbearer\s+[^\s\"']{8,}")
+
+
+def redact_answer(body: bytes, *, key: str) -> str:
+    """``body`` as indented JSON text without ``key``, fields that name a secret, or what looks like a key.
+
+    What is not JSON is kept as text, with the same removals. At most 100,000 characters are kept.
+    """
+    try:
+        text = msgspec.json.format(msgspec.json.encode(_redact(msgspec.json.decode(body), 0))).decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        text = body.decode("utf-8", "replace").replace("\0", "")
+    return redact_text(text[:LONGEST], key=key)
+
+
+def redact_text(text: str, *, key: str) -> str:
+    """``text`` without ``key`` and without anything that looks like one."""
+    if key:
+        text = text.replace(key, REMOVED)
+    return _SECRET_TEXT.sub(REMOVED, text)
+
+
+@lru_cache(maxsize=1000)
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
+def _redact(value: Any, depth: int) -> Any:
+    if depth > 50:
+        return REMOVED
+    if isinstance(value, dict):
+        return {
+            name: REMOVED if inner and _names_a_secret(name) else _redact(inner, depth + 1)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_redact(inner, depth + 1) for inner in value]
+    return value
