@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from tests.conftest import make_credential
 from tracker.models import Answer, Claim, Clip, Credential, MusicTask, Team, User, claim, record
+from tracker.models.credentials import Hold
 from tracker.providers import (
     ClipSnapshot,
     ClipState,
@@ -276,6 +277,37 @@ def test_an_id_tracked_twice_is_one_task_and_a_removed_one_comes_back(credential
     (back,) = track(credential, "same")
     assert back.pk == first[0].pk
     assert MusicTask.objects.get(pk=back.pk).removed_at is None
+
+
+def test_the_first_id_given_stands_on_top(credential: Credential) -> None:
+    track(credential, "a1", "b2", "c3")
+    assert [task.task_id for task in MusicTask.objects.order_by("-pk")] == ["a1", "b2", "c3"]
+
+
+def test_tracking_again_gives_a_task_without_credential_a_new_one(task: MusicTask, alice: User) -> None:
+    assert task.credential is not None
+    base_url = task.credential.base_url
+    task.credential.remove()
+    fresh = make_credential(task.team, alice, base_url=base_url)
+    (again,) = track(fresh, task.task_id)
+    again.refresh_from_db()
+    assert (again.pk, again.credential, again.hold, again.shelf) == (task.pk, fresh, "", "running")
+    assert again.next_poll_at is not None
+
+
+def test_a_task_that_was_removed_while_its_key_was_refused_comes_back_live(task: MusicTask) -> None:
+    credential = task.credential
+    assert credential is not None
+    credential.rest(Hold.KEY_REFUSED, now=timezone.now(), status=401)
+    task.refresh_from_db()
+    task.remove(actor=None, now=timezone.now())
+    credential.wake(timezone.now())
+    task = MusicTask.objects.get(pk=task.pk)
+    assert task.next_poll_at is None, "a removed task is not asked for"
+    task.restore(actor=None, now=timezone.now())
+    task.refresh_from_db()
+    assert (task.hold, task.shelf) == ("", "running")
+    assert task.next_poll_at is not None
 
 
 def test_the_same_id_in_two_teams_and_at_two_providers_is_three_tasks(credential: Credential, charlie: User) -> None:

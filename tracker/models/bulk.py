@@ -8,6 +8,7 @@ unpack themselves: one statement, one wait.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -67,7 +68,8 @@ def update_from(objects: Sequence[models.Model], names: Sequence[str]) -> None:
 
 def _plain(value: Any) -> Any:
     """A value as JSON carries it, moments as the database spells them."""
-    if hasattr(value, "utcoffset"):
-        adapted = connection.ops.adapt_datetimefield_value(value)
-        return adapted if isinstance(adapted, str) else value.isoformat()
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC).isoformat(" ")
+        # SQLite holds naive UTC, as Django's own adapter writes it.
+        return moment if connection.vendor == "postgresql" else moment.removesuffix("+00:00")
     return value

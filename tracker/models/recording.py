@@ -7,6 +7,7 @@ number fences the writing: an answer is only taken while the task still carries 
 
 from __future__ import annotations
 
+import hashlib
 import random
 import secrets
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
+import msgspec
 from django.db import connection, models, transaction
 from django.db.models import Q
 
@@ -158,12 +160,24 @@ def _record_others(answers: Sequence[Answer], now: datetime, rng: random.Random)
         rows = rows.select_for_update(of=("self",))
     owned = [task for task in rows if task.lease == by_pk[task.pk].claim.lease]
     clips: dict[int, list[Clip]] = {task.pk: [] for task in owned}
-    for clip in Clip.objects.filter(task__in=[task.pk for task in owned]):
+    for clip in Clip.objects.filter(task__in=[task.pk for task in owned if _needs_clips(task, by_pk[task.pk])]):
         clips[clip.task_id].append(clip)
     sheet = _Sheet(now, rng)
     for task in owned:
         _record_one(task, clips[task.pk], by_pk[task.pk], sheet)
     _write(sheet)
+
+
+def _needs_clips(task: MusicTask, answer: Answer) -> bool:
+    """Most changes are a step of the bar: where the clips are the same and nothing ends, they stay unread."""
+    snapshot = answer.snapshot
+    if TaskStatus(task.status).is_final or (snapshot is not None and snapshot.final):
+        return True
+    return snapshot is not None and _clips_hash(snapshot) != task.clips_hash
+
+
+def _clips_hash(snapshot: TaskSnapshot) -> str:
+    return hashlib.blake2b(msgspec.json.encode(snapshot.clips), digest_size=16).hexdigest()
 
 
 def _record_one(task: MusicTask, clips: list[Clip], answer: Answer, sheet: _Sheet) -> None:
@@ -217,7 +231,10 @@ def _take(task: MusicTask, clips: list[Clip], answer: Answer, snapshot: TaskSnap
             "lyrics_title": snapshot.lyrics.title, "lyrics_text": snapshot.lyrics.text,
             "lyrics_tags": snapshot.lyrics.tags, "title": snapshot.lyrics.title, "tags": snapshot.lyrics.tags,
         })  # fmt: skip
-    told |= _take_clips(task, clips, snapshot.clips, sheet)
+    clips_hash = _clips_hash(snapshot)
+    if clips_hash != task.clips_hash:
+        task.clips_hash = clips_hash
+        told |= _take_clips(task, clips, snapshot.clips, sheet)
     first = min(clips, key=lambda clip: clip.position, default=None)
     if first is not None:
         _fill(task, {"title": first.title, "tags": first.tags, "model": first.model})
@@ -426,7 +443,7 @@ _TASK_COLUMNS = [
     "status", "raw_status", "action", "kind", "progress", "fail_reason", "submitted_at", "started_at", "finished_at",
     "title", "tags", "model", "lyrics_title", "lyrics_text", "lyrics_tags", "next_poll_at", "lease", "ended", "hold",
     "shelf", "polled_at", "changed_at", "stalled_at", "poll_error", "poll_error_status", "poll_error_cause",
-    "poll_error_detail", "error_count", "missing_since", "missing_count", "stamp", "answer_hash",
+    "poll_error_detail", "error_count", "missing_since", "missing_count", "stamp", "answer_hash", "clips_hash",
 ]  # fmt: skip
 _ANSWER_COLUMNS = [*_TASK_COLUMNS, "raw_answer"]
 _CHANGE_COLUMNS = [*_ANSWER_COLUMNS, "search_text"]

@@ -120,8 +120,8 @@ class MusicTaskQuerySet(models.QuerySet["MusicTask"]):
         )  # fmt: skip
 
     def release(self, now: datetime) -> int:
-        """Poll held tasks again."""
-        return self.held().update(
+        """Poll held tasks again; a removed one finds out when it is brought back."""
+        return self.held().filter(removed_at=None).update(
             hold=Hold.NONE, next_poll_at=now, lease=None, shelf=Shelf.RUNNING, stamp=F("stamp") + 1
         )  # fmt: skip
 
@@ -133,16 +133,19 @@ class MusicTaskQuerySet(models.QuerySet["MusicTask"]):
         task_ids: Sequence[str],
         added_by: User | None,
         now: datetime,
+        poll_after: timedelta = timedelta(),
     ) -> list[MusicTask]:
         """Start to track ``task_ids`` and return the tasks that are new here, in the order given.
 
-        Get-or-create per (team, provider, base URL, id); a removed task comes back instead of twice.
+        Get-or-create per (team, provider, base URL, id). A removed task comes back instead of twice, and one whose
+        credential was deleted goes on with this one. The first id given stands on top of the board. ``poll_after``
+        keeps the poller away for as long as the caller wants to ask itself.
         """
         place = {"team": team, "provider": credential.provider, "base_url": credential.base_url}
         hold = _hold_of(credential)
+        ids = list(dict.fromkeys(task_ids))
         with transaction.atomic():
-            here = {task.task_id: task for task in self.filter(**place, task_id__in=task_ids)}
-            wanted = [id_ for id_ in dict.fromkeys(task_ids) if id_ not in here]
+            here = {task.task_id: task for task in self.filter(**place, task_id__in=ids)}
             rows = [
                 MusicTask(
                     **place,
@@ -151,25 +154,22 @@ class MusicTaskQuerySet(models.QuerySet["MusicTask"]):
                     added_by=added_by,
                     hold=hold,
                     shelf=Shelf.ATTENTION if hold else Shelf.RUNNING,
-                    next_poll_at=None if hold else now,
+                    next_poll_at=None if hold else now + poll_after,
                     search_text=task_id.lower(),
                     created_at=now,
                     changed_at=now,
                 )
-                for task_id in wanted
+                for task_id in reversed(ids)
+                if task_id not in here
             ]
             # Two people may paste the same id at once: the second finds the row, and no error.
             self.bulk_create(rows, ignore_conflicts=True)
-            new = self.filter(public_id__in=[row.public_id for row in rows])
-            found = {task.task_id: task for task in new}
+            found = {task.task_id: task for task in self.filter(public_id__in=[row.public_id for row in rows])}
             TaskEvent.objects.bulk_create(
-                TaskEvent(task=task, at=now, kind=TaskEvent.Kind.TRACKED, actor=added_by) for task in new
+                TaskEvent(task=task, at=now, kind=TaskEvent.Kind.TRACKED, actor=added_by) for task in found.values()
             )
-            for task in here.values():
-                if task.removed_at:
-                    task.restore(actor=added_by, now=now)
-                    found[task.task_id] = task
-        return [found[id_] for id_ in dict.fromkeys(task_ids) if id_ in found]
+            found |= {task.task_id: task for task in here.values() if task.take_back(credential, added_by, now)}
+        return [found[task_id] for task_id in ids if task_id in found]
 
 
 def _hold_of(credential: Credential) -> Hold:
@@ -185,9 +185,6 @@ class MusicTask(models.Model):
     (``next_poll_at``, ``ended``, ``hold``, ``poll_error``). A task is due when ``next_poll_at`` has come; while
     somebody asks for it, that column holds the end of the lease, and ``lease`` who holds it.
     """
-
-    STALLED_AFTER = timedelta(minutes=60)
-    GIVE_UP_AFTER = timedelta(hours=24)
 
     public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
     team = models.ForeignKey(Team, models.CASCADE, related_name="tasks", db_index=False, verbose_name=_("team"))
@@ -244,6 +241,7 @@ class MusicTask(models.Model):
     removed_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(_("tracked at"))
     answer_hash = models.CharField(max_length=32, blank=True)
+    clips_hash = models.CharField(max_length=32, blank=True)
     search_text = models.TextField(blank=True)
     raw_answer = models.TextField(blank=True)
 
@@ -308,9 +306,25 @@ class MusicTask(models.Model):
         self._tell(TaskEvent.Kind.REMOVED, actor=actor, now=now)
 
     def restore(self, *, actor: User | None, now: datetime) -> None:
-        wants_poll = self.is_live and not self.hold
-        self._change(removed_at=None, next_poll_at=now if wants_poll else None)
+        hold = Hold.NONE
+        if self.is_live:
+            hold = _hold_of(self.credential) if self.credential else Hold.NO_CREDENTIAL
+        wants_poll = self.is_live and not hold
+        self._change(removed_at=None, hold=hold, next_poll_at=now if wants_poll else None)
         self._tell(TaskEvent.Kind.RESTORED, actor=actor, now=now)
+
+    def take_back(self, credential: Credential, actor: User | None, now: datetime) -> bool:
+        """Somebody tracks this task again: give it a credential if it has none, bring it back if it was removed."""
+        if self.credential is None:
+            self.credential = credential
+            hold = _hold_of(credential) if self.is_live else Hold.NONE
+            wants_poll = self.is_live and not hold
+            self._change(credential=credential, hold=hold, next_poll_at=now if wants_poll else None)
+        elif not self.removed_at:
+            return False
+        if self.removed_at:
+            self.restore(actor=actor, now=now)
+        return self.is_live
 
     def _change(self, **fields: Any) -> None:
         """Write ``fields`` (and the shelf that follows) and nothing else, so that a poller's write is kept."""
