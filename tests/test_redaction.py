@@ -31,6 +31,14 @@ def test_fields_that_name_a_secret_are_emptied_and_the_rest_stays() -> None:
     assert kept["audio_url"] == "https://files.example.org/a.mp3"
 
 
+def test_a_name_or_key_in_escaped_signs_is_found_too() -> None:
+    body = b'{"\\u0061pi_k\\u0065y": "abc", "message": "sk\\u002dlive-4f9a0b1c2d3e4f5a"}'
+    text = redact_answer(body, key=KEY)
+    assert "abc" not in text
+    assert KEY not in text
+    assert "4f9a0b1c2d3e4f5a" not in text
+
+
 def test_a_key_inside_a_sentence_is_taken_out() -> None:
     text = redact_answer(json.dumps({"message": f"bad key {KEY} and Bearer abcdefghijkl"}).encode(), key=KEY)
     assert KEY not in text

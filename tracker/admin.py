@@ -196,7 +196,7 @@ class MusicTaskAdmin(BigTableAdmin):
     search_fields = ["task_id__exact"]
     search_help_text = _("A whole task id")
     ordering = ["-pk"]
-    exclude = ["search_text", "answer_hash"]
+    exclude = ["answer_hash", "clips_hash"]
 
 
 @admin.register(Clip)

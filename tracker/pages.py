@@ -61,7 +61,7 @@ def load_page(task: MusicTask, *, person_id: int | None, now: datetime) -> TaskP
         lyrics=shared,
         facts=_facts(task, clips),
         timeline=[_moment(event, task.provider, now) for event in events],
-        raw_answer=pretty(task.raw_answer),
+        raw_answer=pretty(task.text.raw_answer),
         can_stop=task.is_live,
         can_check=task.credential is not None and task.hold not in (Hold.DISABLED, Hold.NO_CREDENTIAL),
         lyrics_title=task.lyrics_title,

@@ -11,11 +11,13 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections import Counter
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -32,7 +34,7 @@ from tracker.providers import ErrorKind, ProviderError
 log = logging.getLogger("tracker.poller")
 T = TypeVar("T")
 
-HELD = 1000
+HELD = 2000
 """Claims in hand at most: waiting, asked for, or waiting to be written."""
 CLAIM_SIZE = 400
 WRITE_SIZE = 200
@@ -50,7 +52,7 @@ KEEP_REMOVED = timedelta(days=30)
 class Lane:
     """The requests to one provider host, so that a slow one does not hold up the others."""
 
-    queue: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)
+    queue: deque[Job] = field(default_factory=deque)
     workers: set[asyncio.Task[None]] = field(default_factory=set)
     held: int = 0
 
@@ -64,27 +66,28 @@ class Poller:
         self._policy = outbound_policy()
         self._database = ThreadPoolExecutor(1, thread_name_prefix="database")
         self._lanes: dict[str, Lane] = {}
-        self._answers: asyncio.Queue[Answer] = asyncio.Queue()
+        self._answers: list[Answer] = []
         self._learned: list[Job] = []
+        self._writes: set[asyncio.Future[None]] = set()
+        self._flushing: asyncio.TimerHandle | None = None
         self._held = 0
         self._paused: dict[int, datetime] = {}
         self._tended_at: datetime | None = None
         self._stop = asyncio.Event()
+        self._stopping = threading.Event()
         self.counts: Counter[str] = Counter()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Poll until ``stop``; then let what is on its way come in, write it, and give the rest back."""
         self._stop = stop
         async with Outbound(self._policy) as client:
-            writer = asyncio.create_task(self._write_answers())
             try:
                 await self._claim_and_dispatch(client)
             finally:
+                self._stopping.set()
                 await self._come_to_rest()
-                writer.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await writer
-                await self._flush()
+                self._flush()
+                await asyncio.gather(*self._writes, return_exceptions=True)
                 await self._in_database(_drop_connection)
                 self._database.shutdown()
 
@@ -95,20 +98,19 @@ class Poller:
         due_by = timezone.now() if self._once else None
         while not self._stop.is_set():
             await self._tend()
-            free = HELD - self._held
             claims: list[Claim] = []
-            if free >= min(CLAIM_SIZE, HELD) // 2:
-                limit = min(free, CLAIM_SIZE)
-                claims = await self._in_database(lambda: claim(timezone.now(), limit=limit, due_by=due_by))  # noqa: B023
+            if HELD - self._held >= CLAIM_SIZE:
+                claims, accesses = await self._in_database(lambda: _claim(due_by))
             if claims:
-                await self._dispatch(claims, client)
+                await self._dispatch(claims, accesses, client)
             elif self._once and self._held == 0:
                 return
             else:
                 await self._pause(IDLE_SECONDS if self._held == 0 else WRITE_AFTER_SECONDS)
 
-    async def _dispatch(self, claims: Sequence[Claim], client: Outbound) -> None:
-        accesses = await self._in_database(lambda: open_accesses(claims))
+    async def _dispatch(
+        self, claims: Sequence[Claim], accesses: dict[int, Access | ProviderError], client: Outbound
+    ) -> None:
         now = timezone.now()
         ready: list[Claim] = []
         waiting: dict[datetime, list[Claim]] = {}
@@ -122,8 +124,7 @@ class Poller:
             await self._give_back(group, at=until + timedelta(seconds=self._rng.uniform(0.1, 2)))
         jobs, answers = make_jobs(ready, accesses)
         self._held += len(answers)
-        for answer in answers:
-            self._answers.put_nowait(answer)
+        self._keep(answers)
         for job in jobs:
             await self._enqueue(job, client, now)
 
@@ -146,8 +147,8 @@ class Poller:
             return
         self._held += len(job.claims)
         lane.held += len(job.claims)
-        lane.queue.put_nowait(job)
-        if len(lane.workers) < self._policy.connections_per_host and lane.queue.qsize() > 0:
+        lane.queue.append(job)
+        if len(lane.workers) < self._policy.connections_per_host:
             worker = asyncio.create_task(self._work(lane, client))
             lane.workers.add(worker)
             worker.add_done_callback(lane.workers.discard)
@@ -161,10 +162,9 @@ class Poller:
     async def _work(self, lane: Lane, client: Outbound) -> None:
         """Run jobs of one lane until there are none."""
         while not self._stop.is_set():
-            try:
-                job = lane.queue.get_nowait()
-            except asyncio.QueueEmpty:
+            if not lane.queue:
                 return
+            job = lane.queue.popleft()
             try:
                 await self._run(job, client)
             finally:
@@ -182,7 +182,7 @@ class Poller:
             self._held -= len(job.claims) - len(answers)
         for answer in answers:
             self._listen(answer, job.access)
-            self._answers.put_nowait(answer)
+        self._keep(answers)
         if job.answers_batches not in (None, job.access.answers_batches):
             self._learned.append(job)
 
@@ -201,44 +201,48 @@ class Poller:
 
     # Writing ---------------------------------------------------------------------------------------
 
-    async def _write_answers(self) -> None:
-        while True:
-            batch = [await self._answers.get()]
-            try:
-                if self._answers.qsize() < WRITE_SIZE - 1:
-                    await asyncio.sleep(WRITE_AFTER_SECONDS)
-            finally:
-                while self._answers.qsize() and len(batch) < WRITE_SIZE:
-                    batch.append(self._answers.get_nowait())
-                # A stop must not take the batch away between reading the queue and writing.
-                await asyncio.shield(asyncio.ensure_future(self._write(batch)))
+    def _keep(self, answers: Sequence[Answer]) -> None:
+        """Take answers to be written, in batches, as soon as one is full or a moment has passed."""
+        self._answers += answers
+        if len(self._answers) >= WRITE_SIZE:
+            self._flush()
+        elif self._answers and self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_later(WRITE_AFTER_SECONDS, self._flush)
 
-    async def _flush(self) -> None:
-        while self._answers.qsize():
-            await self._write([self._answers.get_nowait() for _ in range(min(self._answers.qsize(), WRITE_SIZE))])
+    def _flush(self) -> None:
+        """Hand what there is to the database thread, and do not wait for it: it never waits for the loop either."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        while self._answers:
+            batch, self._answers = self._answers[:WRITE_SIZE], self._answers[WRITE_SIZE:]
+            learned, self._learned = self._learned, []
+            write = asyncio.ensure_future(self._in_database(partial(_record_batch, batch, learned, self._rng)))
+            self._writes.add(write)
+            write.add_done_callback(partial(self._written, len(batch)))
 
-    async def _write(self, batch: list[Answer]) -> None:
-        learned, self._learned = self._learned, []
-        try:
-            await self._in_database(lambda: _record_batch(batch, learned, self._rng))
-        except (OperationalError, InterfaceError):
-            log.warning("%d answers could not be written; their tasks are asked for again", len(batch))
-        finally:
-            self._held -= len(batch)
+    def _written(self, count: int, write: asyncio.Future[None]) -> None:
+        self._held -= count
+        self._writes.discard(write)
+        if not write.cancelled() and (error := write.exception()) is not None:
+            log.warning("%d answers could not be written (%s); their tasks are asked for again", count, error)
 
-    async def _in_database(self, work: Callable[[], T]) -> T:
-        """Run ``work`` in the database thread; a database that is away or full is waited for."""
-        loop = asyncio.get_running_loop()
+    def _in_database(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Run ``work`` in the database thread, after all that was given to it before."""
+        return asyncio.get_running_loop().run_in_executor(self._database, self._insist, work)
+
+    def _insist(self, work: Callable[[], T]) -> T:
+        """Run ``work``; a database that is away, locked or full is waited for, unless the poller is to stop."""
         wait = 0.2
         while True:
             try:
-                return await loop.run_in_executor(self._database, work)
+                return work()
             except (OperationalError, InterfaceError) as error:
-                await loop.run_in_executor(self._database, _drop_connection)
-                if self._stop.is_set() and wait > 1:
+                _drop_connection()
+                if self._stopping.is_set() and wait > 1:
                     raise
                 log.warning("the database does not take it (%s); trying again in %.1f s", error, wait)
-                await asyncio.sleep(wait)
+                self._stopping.wait(wait)
                 wait = min(wait * 2, 10.0)
 
     # Keeping house and stopping --------------------------------------------------------------------
@@ -265,9 +269,14 @@ class Poller:
             for worker in late:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
-        left = [one for lane in self._lanes.values() for job in _drain(lane.queue) for one in job.claims]
+        left = [one for lane in self._lanes.values() for job in lane.queue for one in job.claims]
         with contextlib.suppress(OperationalError, InterfaceError):
             await self._give_back(left, at=timezone.now())
+
+
+def _claim(due_by: datetime | None) -> tuple[list[Claim], dict[int, Access | ProviderError]]:
+    claims = claim(timezone.now(), limit=CLAIM_SIZE, due_by=due_by)
+    return claims, open_accesses(claims)
 
 
 def keep_house(now: datetime) -> None:
@@ -303,7 +312,3 @@ def _record_alone(answer: Answer, rng: random.Random) -> None:
 def _drop_connection() -> None:
     with contextlib.suppress(DatabaseError):
         connection.close()
-
-
-def _drain(queue: asyncio.Queue[Job]) -> list[Job]:
-    return [queue.get_nowait() for _ in range(queue.qsize())]

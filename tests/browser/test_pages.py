@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import SignIn
 from tests.conftest import make_credential
 from tests.views.test_board import make_task
-from tracker.models import Clip, Credential, MusicTask, TaskEvent, Team, User
+from tracker.models import Clip, Credential, MusicTask, TaskEvent, TaskText, Team, User
 from tracker.models.credentials import Hold
 
 STATES: list[dict[str, Any]] = [
@@ -45,7 +45,7 @@ def tasks(team: Team, alice: User) -> list[MusicTask]:
     Clip.objects.filter(task=tasks[0], position=1).update(audio_url="", state="running")
     for kind in TaskEvent.Kind.values:
         TaskEvent.objects.create(task=tasks[0], at=tasks[0].created_at, kind=kind)
-    MusicTask.objects.filter(pk=tasks[0].pk).update(raw_answer='{"a": 1}')
+    TaskText.objects.filter(task=tasks[0]).update(raw_answer='{"a": 1}')
     return tasks
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from tests.conftest import make_credential
 from tracker.cards import thin
 from tracker.forms import BoardFilter
-from tracker.models import Clip, Credential, Membership, MusicTask, Role, Team, User
+from tracker.models import Clip, Credential, Membership, MusicTask, Role, TaskText, Team, User
 from tracker.models.credentials import Hold
 from tracker.models.tasks import Ended, Shelf
 
@@ -32,9 +32,10 @@ def make_task(credential: Credential, task_id: str = "id-000001", *, clips: int 
         "team": credential.team, "credential": credential, "provider": credential.provider,
         "base_url": credential.base_url, "task_id": task_id, "added_by": credential.owner, "status": "running",
         "raw_status": "IN_PROGRESS", "polled_at": now, "changed_at": now, "created_at": now,
-        "search_text": f"{task_id}\n{fields.get('title', '')}".lower(), **fields,
+        **fields,
     }  # fmt: skip
     task = MusicTask.objects.create(**values)
+    TaskText.objects.create(task=task, search_text=f"{task_id}\n{task.title}".lower())
     for number in range(clips):
         Clip.objects.create(
             task=task, position=number, clip_id=f"{task_id}-{number}", title=f"Song {number}", state="complete",

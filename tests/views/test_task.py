@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from tests.conftest import make_credential
 from tests.views.test_board import make_task
-from tracker.models import Credential, Membership, MusicTask, Role, TaskEvent, Team, User
+from tracker.models import Credential, Membership, MusicTask, Role, TaskEvent, TaskText, Team, User
 from tracker.models.tasks import Ended
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,8 +32,7 @@ def url(task: MusicTask, order: str = "") -> str:
 
 
 def test_the_page_says_everything(signed_in: Client, task: MusicTask) -> None:
-    task.raw_answer = '{"data":{"title":"<b>城市</b>","n":1}}'
-    task.save()
+    TaskText.objects.filter(task=task).update(raw_answer='{"data":{"title":"<b>城市</b>","n":1}}')
     task.clips.update(lyrics="[Verse]\nBlue light")
     TaskEvent.objects.create(
         task=task, at=timezone.now(), kind="status", detail={"status": "running", "raw": "IN_PROGRESS"}

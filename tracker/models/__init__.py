@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tracker.models.credentials import Credential
 from tracker.models.recording import Answer, Claim, claim, record, release
-from tracker.models.tasks import Clip, MusicTask, TaskEvent
+from tracker.models.tasks import Clip, MusicTask, TaskEvent, TaskText
 from tracker.models.teams import EntryLink, Membership, Role, Team, User
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "MusicTask",
     "Role",
     "TaskEvent",
+    "TaskText",
     "Team",
     "User",
     "claim",

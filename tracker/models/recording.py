@@ -12,7 +12,7 @@ import random
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -21,9 +21,9 @@ from django.db import connection, models, transaction
 from django.db.models import Q
 
 from tracker import pace
-from tracker.models.bulk import update_from, update_rows
+from tracker.models.bulk import aware, decode_rows, load_rows, update_from, update_rows
 from tracker.models.credentials import Credential, Hold
-from tracker.models.tasks import Clip, Ended, MusicTask, TaskEvent, shelf_for
+from tracker.models.tasks import Clip, Ended, MusicTask, TaskEvent, TaskText, shelf_for
 from tracker.providers import ClipSnapshot, ClipState, ErrorKind, ProviderError, TaskKind, TaskSnapshot, TaskStatus
 
 LEASE = timedelta(seconds=60)
@@ -61,6 +61,19 @@ class Answer:
     """Which key was used; None where none could be."""
 
 
+_CLAIMED = (
+    "id, task_id, credential_id, answer_hash, status, created_at, changed_at, "
+    "poll_error, missing_count, stalled_at, hold"
+)
+# The rows come as one JSON document: fetched one by one, each would hand the interpreter lock over and wait for it.
+_CLAIM_SQL = {
+    "sqlite": f"SELECT json_group_array(json_array({_CLAIMED})) FROM "  # noqa: S608
+    f"(SELECT {_CLAIMED} FROM {_TABLE} WHERE {{where}} {{order}} LIMIT %s)",
+    "postgresql": f"SELECT json_agg(json_build_array({_CLAIMED})) FROM "  # noqa: S608
+    f"(SELECT {_CLAIMED} FROM {_TABLE} WHERE {{where}} {{order}} LIMIT %s FOR UPDATE SKIP LOCKED) AS due",
+}
+
+
 def claim(
     now: datetime, *, limit: int, only: Sequence[int] | None = None, due_by: datetime | None = None
 ) -> list[Claim]:
@@ -70,31 +83,26 @@ def claim(
     """
     lease = secrets.randbits(62)
     until = now + LEASE
-    lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     if only is None:
         where, order, values = "next_poll_at <= %s", "ORDER BY next_poll_at", [_moment(due_by or now)]
     else:
         marks = ", ".join(["%s"] * len(only)) or "NULL"
         where, order, values = f"id IN ({marks}) AND lease IS NULL AND next_poll_at IS NOT NULL", "", [*only]
-    sql = (
-        f"UPDATE {_TABLE} SET next_poll_at = %s, lease = %s WHERE id IN "  # noqa: S608
-        f"(SELECT id FROM {_TABLE} WHERE {where} {order} LIMIT %s {lock}) "
-        "RETURNING id, task_id, credential_id, answer_hash, status, created_at, changed_at, "
-        "poll_error, missing_count, stalled_at, hold"
-    )
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(sql, [_moment(until), lease, *values, limit])
-        rows = cursor.fetchall()
+        cursor.execute(_CLAIM_SQL[connection.vendor].format(where=where, order=order), [*values, limit])
+        rows = decode_rows(cursor.fetchone()[0])
+        if rows:
+            update_rows(MusicTask, [], [row[:1] for row in rows], same={"next_poll_at": until, "lease": lease})
     return [
-        Claim(pk, task_id, credential_id, known, status, _aware(created), _aware(changed), not any(odd), lease, until)
+        Claim(pk, task_id, credential_id, known, status, aware(created), aware(changed), not any(odd), lease, until)
         for pk, task_id, credential_id, known, status, created, changed, *odd in rows
     ]
 
 
 def release(claims: Iterable[Claim], *, at: datetime) -> None:
     """Give claims back unasked; they are due again at ``at``."""
-    rows = [(claim.pk, claim.lease, at) for claim in claims]
-    update_rows(MusicTask, ["next_poll_at"], rows, match=["pk", "lease"], clear=["lease"])
+    rows = [(claim.pk, claim.lease) for claim in claims]
+    update_rows(MusicTask, [], rows, match=["pk", "lease"], same={"next_poll_at": at, "lease": None})
 
 
 def record(answers: Sequence[Answer], *, now: datetime, rng: random.Random) -> None:
@@ -119,8 +127,8 @@ def _postpone(answers: Sequence[Answer], now: datetime, rng: random.Random) -> N
     """Unchanged answers: one small statement, run for all of them."""
     if not answers:
         return
-    rows = [(answer.claim.pk, answer.claim.lease, _next(answer.claim, now, rng), now) for answer in answers]
-    update_rows(MusicTask, ["next_poll_at", "polled_at"], rows, match=["pk", "lease"], clear=["lease"])
+    rows = [(answer.claim.pk, answer.claim.lease, _next(answer.claim, now, rng)) for answer in answers]
+    update_rows(MusicTask, ["next_poll_at"], rows, match=["pk", "lease"], same={"polled_at": now, "lease": None})
 
 
 def _next(claim: Claim, now: datetime, rng: random.Random) -> datetime:
@@ -147,6 +155,8 @@ class _Sheet:
     events: list[TaskEvent] = field(default_factory=list)
     refusals: dict[int, tuple[int | None, ProviderError]] = field(default_factory=dict)
     waking: set[int] = field(default_factory=set)
+    raw_answers: list[tuple[int, str]] = field(default_factory=list)
+    search_texts: list[tuple[int, str]] = field(default_factory=list)
     pauses: dict[int, datetime] = field(default_factory=dict)
 
     def tell(self, task: MusicTask, what: TaskEvent.Kind, **detail: Any) -> None:
@@ -155,9 +165,7 @@ class _Sheet:
 
 def _record_others(answers: Sequence[Answer], now: datetime, rng: random.Random) -> None:
     by_pk = {answer.claim.pk: answer for answer in answers}
-    rows = MusicTask.objects.filter(pk__in=by_pk).defer("search_text", "raw_answer")
-    if connection.features.has_select_for_update:
-        rows = rows.select_for_update(of=("self",))
+    rows = load_rows(MusicTask, ["task_id", "credential", "created_at", *_TASK_COLUMNS], list(by_pk))
     owned = [task for task in rows if task.lease == by_pk[task.pk].claim.lease]
     clips: dict[int, list[Clip]] = {task.pk: [] for task in owned}
     for clip in Clip.objects.filter(task__in=[task.pk for task in owned if _needs_clips(task, by_pk[task.pk])]):
@@ -220,7 +228,7 @@ def _clear_error(task: MusicTask, sheet: _Sheet) -> None:
 def _take(task: MusicTask, clips: list[Clip], answer: Answer, snapshot: TaskSnapshot, sheet: _Sheet) -> None:
     """Merge ``snapshot`` into what is known; nothing known is ever overwritten by nothing."""
     task.answer_hash = answer.answer_hash
-    task.raw_answer = answer.raw_answer
+    sheet.raw_answers.append((task.pk, answer.raw_answer))
     changed = _take_status(task, snapshot, sheet)
     told = _fill(task, {
         "action": snapshot.action, "kind": snapshot.kind, "submitted_at": snapshot.submitted_at,
@@ -239,7 +247,7 @@ def _take(task: MusicTask, clips: list[Clip], answer: Answer, snapshot: TaskSnap
     if first is not None:
         _fill(task, {"title": first.title, "tags": first.tags, "model": first.model})
     if told:
-        task.search_text = _search_text(task, clips)
+        sheet.search_texts.append((task.pk, _search_text(task, clips)))
     if told or changed:
         task.changed_at = sheet.now
         task.stalled_at = None
@@ -445,8 +453,6 @@ _TASK_COLUMNS = [
     "shelf", "polled_at", "changed_at", "stalled_at", "poll_error", "poll_error_status", "poll_error_cause",
     "poll_error_detail", "error_count", "missing_since", "missing_count", "stamp", "answer_hash", "clips_hash",
 ]  # fmt: skip
-_ANSWER_COLUMNS = [*_TASK_COLUMNS, "raw_answer"]
-_CHANGE_COLUMNS = [*_ANSWER_COLUMNS, "search_text"]
 _CLIP_COLUMNS = [
     "clip_id", "title", "tags", "lyrics", "description", "duration_seconds", "model", "state", "error", "audio_url",
     "stream_url", "image_url", "video_url", "created_at", "sound_problem",
@@ -454,8 +460,9 @@ _CLIP_COLUMNS = [
 
 
 def _write(sheet: _Sheet) -> None:
-    for columns in (_TASK_COLUMNS, _ANSWER_COLUMNS, _CHANGE_COLUMNS):
-        update_from([task for task in sheet.tasks if _columns_of(task) is columns], columns)
+    update_from(sheet.tasks, _TASK_COLUMNS)
+    update_rows(TaskText, ["raw_answer"], sheet.raw_answers)
+    update_rows(TaskText, ["search_text"], sheet.search_texts)
     update_from([*sheet.clips.values()], _CLIP_COLUMNS)
     Clip.objects.bulk_create(sheet.new_clips)
     TaskEvent.objects.bulk_create(sheet.events)
@@ -465,13 +472,6 @@ def _write(sheet: _Sheet) -> None:
         Credential.objects.filter(pk=pk).update(paused_until=until)
     for credential in Credential.objects.filter(pk__in=sheet.waking, state=Credential.State.RESTING):
         credential.wake(sheet.now)
-
-
-def _columns_of(task: MusicTask) -> list[str]:
-    deferred = task.get_deferred_fields()
-    if "search_text" not in deferred:
-        return _CHANGE_COLUMNS
-    return _TASK_COLUMNS if "raw_answer" in deferred else _ANSWER_COLUMNS
 
 
 def _rest(pk: int, version: int | None, error: ProviderError, now: datetime) -> None:
@@ -502,8 +502,3 @@ def _note_success(answers: Sequence[Answer], now: datetime) -> None:
 
 def _moment(moment: datetime) -> Any:
     return connection.ops.adapt_datetimefield_value(moment)
-
-
-def _aware(value: Any) -> datetime:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

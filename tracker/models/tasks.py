@@ -81,7 +81,7 @@ class MusicTaskQuerySet(models.QuerySet["MusicTask"]):
         """Tasks in which every word of ``text`` stands: title, style, lyrics or id."""
         found = self
         for word in text.lower().split()[:8]:
-            found = found.filter(search_text__contains=word)
+            found = found.filter(text__search_text__contains=word)
         return found
 
     def known(self, credential: Credential, task_ids: Sequence[str]) -> dict[str, UUID]:
@@ -155,7 +155,6 @@ class MusicTaskQuerySet(models.QuerySet["MusicTask"]):
                     hold=hold,
                     shelf=Shelf.ATTENTION if hold else Shelf.RUNNING,
                     next_poll_at=None if hold else now + poll_after,
-                    search_text=task_id.lower(),
                     created_at=now,
                     changed_at=now,
                 )
@@ -165,6 +164,9 @@ class MusicTaskQuerySet(models.QuerySet["MusicTask"]):
             # Two people may paste the same id at once: the second finds the row, and no error.
             self.bulk_create(rows, ignore_conflicts=True)
             found = {task.task_id: task for task in self.filter(public_id__in=[row.public_id for row in rows])}
+            TaskText.objects.bulk_create(
+                TaskText(task=task, search_text=task.task_id.lower()) for task in found.values()
+            )
             TaskEvent.objects.bulk_create(
                 TaskEvent(task=task, at=now, kind=TaskEvent.Kind.TRACKED, actor=added_by) for task in found.values()
             )
@@ -242,8 +244,6 @@ class MusicTask(models.Model):
     created_at = models.DateTimeField(_("tracked at"))
     answer_hash = models.CharField(max_length=32, blank=True)
     clips_hash = models.CharField(max_length=32, blank=True)
-    search_text = models.TextField(blank=True)
-    raw_answer = models.TextField(blank=True)
 
     objects = MusicTaskQuerySet.as_manager()
 
@@ -335,6 +335,17 @@ class MusicTask(models.Model):
 
     def _tell(self, kind: str, *, actor: User | None, now: datetime) -> None:
         TaskEvent.objects.create(task=self, at=now, kind=kind, actor=actor)
+
+
+class TaskText(models.Model):
+    """The long texts of a task, apart from its row: a poll rewrites the row, and would rewrite them with it."""
+
+    task = models.OneToOneField(MusicTask, models.CASCADE, primary_key=True, related_name="text")
+    search_text = models.TextField(blank=True)
+    raw_answer = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return str(self.task_id)
 
 
 class ClipQuerySet(models.QuerySet["Clip"]):

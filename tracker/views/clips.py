@@ -36,9 +36,7 @@ Problem = Clip.SoundProblem
 def _find(request: PersonRequest, public_id: UUID) -> Clip:
     """A clip the person may see, or 404."""
     clips = Clip.objects.visible_to(request.user, request.team).select_related("task__credential")
-    return get_object_or_404(
-        clips.defer("task__raw_answer", "task__search_text", "task__lyrics_text"), public_id=public_id
-    )
+    return get_object_or_404(clips.defer("task__lyrics_text"), public_id=public_id)
 
 
 @require_safe

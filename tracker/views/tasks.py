@@ -24,9 +24,7 @@ from tracker.templatetags.board_tags import UNDO
 def _find(request: PersonRequest, public_id: UUID) -> MusicTask:
     """A task the person may see, or 404."""
     tasks = MusicTask.objects.visible_to(request.user, request.team)
-    return get_object_or_404(
-        tasks.select_related("credential__owner", "added_by").defer("search_text"), public_id=public_id
-    )
+    return get_object_or_404(tasks.select_related("credential__owner", "added_by", "text"), public_id=public_id)
 
 
 @require_safe
