@@ -132,7 +132,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=8000; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=8000;",
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "musicboard_cache"}}
@@ -203,11 +203,6 @@ OUTBOUND_ALLOW_NETS: list[str] = env.list("OUTBOUND_ALLOW_NETS", default=[])
 PROVIDER_BASE_URLS: dict[str, str] = env.dict("PROVIDER_BASE_URLS", default={})
 POLL_CONNECTIONS_PER_HOST = env.int("POLL_CONNECTIONS_PER_HOST", default=200)
 DEMO_URL = env.str("DEMO_URL", default="")
-
-# Archive ---------------------------------------------------------------------------------------------
-
-ARCHIVE = env.bool("ARCHIVE", default=True)
-ARCHIVE_SKIP_HOSTS: list[str] = env.list("ARCHIVE_SKIP_HOSTS", default=["suno.ai", "suno.com"])
 
 # Log -------------------------------------------------------------------------------------------------
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from tracker.demo.running import DemoServer, demo_server
 from tracker.models import Credential, Membership, Role, Team, User
 
 KEY = "sk-test-0123456789abcdef-a1b2"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The data folder goes with the session that made it, not with each of its workers."""
+    if not hasattr(session.config, "workerinput"):
+        shutil.rmtree(settings.DATA_DIR, ignore_errors=True)
 
 
 @pytest.fixture

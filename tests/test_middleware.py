@@ -46,7 +46,7 @@ def test_one_persons_language_and_zone_do_not_stay_for_the_next(signed_in: Clien
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("zone", ["Atlantis/Nowhere", "../../etc/passwd", "\x00"])
+@pytest.mark.parametrize("zone", ["Atlantis/Nowhere", "../../etc/passwd", "A/"])
 def test_a_zone_that_is_none_makes_no_error_page(signed_in: Client, alice: User, zone: str) -> None:
     User.objects.filter(pk=alice.pk).update(time_zone=zone, language="xx")
     assert signed_in.get("/credentials/").status_code == 200

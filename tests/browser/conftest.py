@@ -39,6 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         pytest.exit("no Chromium on the PATH, and CI=true", returncode=1)
     for item in mine:
         item.add_marker(_TOLERATED)
+        item.add_marker(pytest.mark.browser)
         if missing:
             item.add_marker(pytest.mark.skip(reason="no Chromium on the PATH (CHROMIUM may name one)"))
 
