@@ -63,11 +63,12 @@ def test_poll_once_asks_for_what_is_due_and_ends(relay: Credential) -> None:
 def test_a_stopped_poller_writes_what_was_on_its_way_and_ends_with_0(
     qhaigc: Credential, demo: DemoServer, number: signal.Signals
 ) -> None:
+    before = demo.stats()["concurrent"]
     demo.control(latency_ms=1500)
     try:
         track(qhaigc, *(f"done-stop-{each}" for each in range(20)))
         with poll_process() as process:
-            eventually(lambda: MusicTask.objects.filter(lease__isnull=False).count() == 20)
+            eventually(lambda: demo.stats()["concurrent"] == before + 20)
             process.send_signal(number)
             output, _ = process.communicate(timeout=10)
         assert process.returncode == 0, output
@@ -76,10 +77,11 @@ def test_a_stopped_poller_writes_what_was_on_its_way_and_ends_with_0(
         demo.control(latency_ms=0)
 
 
-def test_a_hanging_request_does_not_keep_a_stopped_poller(qhaigc: Credential) -> None:
+def test_a_hanging_request_does_not_keep_a_stopped_poller(qhaigc: Credential, demo: DemoServer) -> None:
+    before = demo.stats()["concurrent"]
     track(qhaigc, "fault-hang-1")
     with poll_process() as process:
-        eventually(lambda: MusicTask.objects.filter(lease__isnull=False).exists())
+        eventually(lambda: demo.stats()["concurrent"] == before + 1)
         process.terminate()
         output, _ = process.communicate(timeout=10)
     assert process.returncode == 0, output
@@ -88,11 +90,12 @@ def test_a_hanging_request_does_not_keep_a_stopped_poller(qhaigc: Credential) ->
 def test_a_task_in_mid_flight_when_the_poller_is_killed_is_taken_up_once_after_its_lease(
     qhaigc: Credential, demo: DemoServer
 ) -> None:
+    before = demo.stats()["concurrent"]
     demo.control(latency_ms=3000)
     try:
         (task,) = track(qhaigc, "done-killed")
         with poll_process() as process:
-            eventually(lambda: MusicTask.objects.filter(lease__isnull=False).exists())
+            eventually(lambda: demo.stats()["concurrent"] == before + 1)
             process.send_signal(signal.SIGKILL)
             process.wait(5)
     finally:

@@ -11,6 +11,7 @@ from tracker.cards import age_text, clock_time, make_card, short_id
 from tracker.models import Clip, Credential, MusicTask, Team, User
 from tracker.models.credentials import Hold
 from tracker.models.tasks import Ended
+from tracker.outbound import BAD_KEY
 from tracker.providers import ErrorKind
 from tracker.standing import Action, Standing, Tone, standing
 
@@ -42,8 +43,13 @@ def met(cause: str, status: int | None = None) -> dict[str, Any]:
     return {"poll_error": ErrorKind.TRANSIENT, "poll_error_cause": cause, "poll_error_status": status}
 
 
+def unsent() -> Credential:
+    return Credential(pk=7, owner=LIN, label="Lin", last_four="a1b2", provider="huiyan", rest_detail=BAD_KEY)
+
+
 STATES: list[tuple[dict[str, Any], tuple[Clip, ...], str, Tone, str]] = [
     ({"hold": Hold.KEY_REFUSED}, (), "Key refused", Tone.WARN, "huiyan refused this key (401)."),
+    ({"hold": Hold.KEY_REFUSED, "credential": unsent()}, (), "Resting", Tone.WARN, "This key cannot be sent"),
     ({"hold": Hold.QUOTA}, (), "No credit", Tone.WARN, "no credit left"),
     ({"hold": Hold.SEAL_BROKEN}, (), "Key unreadable", Tone.WARN, "can no longer be read"),
     ({"hold": Hold.DISABLED}, (), "Credential disabled", Tone.WARN, "“Lin” is disabled"),
@@ -58,7 +64,7 @@ STATES: list[tuple[dict[str, Any], tuple[Clip, ...], str, Tone, str]] = [
     ({"ended": Ended.UNKNOWN_TASK}, (), "Unknown id", Tone.BAD, "does not know this id"),
     ({"ended": Ended.GIVEN_UP}, (), "Given up", Tone.WARN, "24 hours"),
     ({"ended": Ended.STOPPED}, (), "Stopped", Tone.WAIT, "stopped"),
-    ({"poll_error": ErrorKind.RATE_LIMITED}, (), "Slow down", Tone.WARN, "asks us to wait"),
+    ({"poll_error": ErrorKind.RATE_LIMITED}, (), "Rate-limited", Tone.WARN, "asks us to wait"),
     ({"poll_error": ErrorKind.UNKNOWN_TASK}, (), "Not known yet", Tone.WAIT, "yet"),
     ({"poll_error": ErrorKind.UNREADABLE}, (), "Unreadable", Tone.WARN, "understood"),
     (met("timeout"), (), "Unreachable", Tone.WARN, "in time"),
@@ -66,11 +72,11 @@ STATES: list[tuple[dict[str, Any], tuple[Clip, ...], str, Tone, str]] = [
     (met("tls"), (), "Unreachable", Tone.WARN, "certificate"),
     (met("html", 502), (), "Unreachable", Tone.WARN, "web page (HTTP 502)"),
     (met("server_error", 500), (), "Unreachable", Tone.WARN, "(HTTP 500)"),
-    (met("not_json"), (), "Unreadable", Tone.WARN, "no JSON"),
+    (met("not_json"), (), "Unreadable", Tone.WARN, "not JSON"),
     (met("too_large"), (), "Unreadable", Tone.WARN, "too large"),
     (met("forbidden_address"), (), "Address problem", Tone.WARN, "private network"),
     (met("redirect", 302), (), "Address problem", Tone.WARN, "another address (HTTP 302)"),
-    (met("wrong_path"), (), "Address problem", Tone.WARN, "at this address"),
+    (met("wrong_path"), (), "Address problem", Tone.WARN, "no task service at this address"),
     (met("new"), (), "Unreachable", Tone.WARN, "could not answer"),
     ({"stalled_at": NOW, "changed_at": NOW - timedelta(hours=2)}, (), "Stalled", Tone.WARN, "2 hours"),
     ({"status": "queued"}, (), "Queued", Tone.WAIT, ""),

@@ -20,9 +20,12 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from tracker.models import Clip, Credential, Membership, MusicTask, TaskEvent, Team, User
 from tracker.models.credentials import Hold
+
+RESTED_BY_ADMIN = gettext_noop("An admin let this credential rest.")
 
 admin.site.site_header = admin.site.site_title = "musicboard"
 admin.site.index_title = _("Administration")
@@ -168,7 +171,7 @@ class CredentialAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(description=_("Let them rest"))
     def rest_keys(self, request: HttpRequest, credentials: QuerySet[Credential]) -> None:
         for credential in credentials.filter(state=Credential.State.ACTIVE):
-            credential.rest(Hold.KEY_REFUSED, now=timezone.now(), detail="An admin let this credential rest.")
+            credential.rest(Hold.KEY_REFUSED, now=timezone.now(), detail=RESTED_BY_ADMIN)
 
     @admin.action(description=_("Try them again now"))
     def wake_keys(self, request: HttpRequest, credentials: QuerySet[Credential]) -> None:

@@ -17,7 +17,9 @@ from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from tracker.models import Clip, Credential, MusicTask
 from tracker.providers import ClipState, TaskStatus
@@ -25,7 +27,7 @@ from tracker.standing import Standing, standing
 
 TINTS = 8
 """How many gradients stand behind covers; ``clip.css`` names them."""
-LYRICS_START = 400
+LYRICS_START = QUOTE_START = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ class TaskCard:
     title: str
     has_title: bool
     standing: Standing
+    why: SafeString
+    """Reason, the provider's words and advice."""
+    more: str
+    bar: str
+    """Labels for the menu and the bar, which show none."""
     is_live: bool
     has_bar: bool
     percent: int | None
@@ -84,7 +91,7 @@ class TaskCard:
 
 # -- Loading --------------------------------------------------------------------------------------------
 
-_CREDENTIAL = ("public_id", "label", "last_four", "provider", "rest_status", "owner_id")
+_CREDENTIAL = ("public_id", "label", "last_four", "provider", "rest_status", "rest_detail", "owner_id")
 _TASK = (
     "id", "public_id", "team_id", "provider", "task_id", "status", "raw_status", "kind", "progress", "fail_reason",
     "submitted_at", "started_at", "finished_at", "title", "tags", "model", "ended", "hold", "shelf", "polled_at",
@@ -120,7 +127,7 @@ def make_card(
     """The card of ``task``; ``is_whole`` for the task's own page, which shows all texts."""
     stands = standing(task, clips, person_id=person_id, now=now)
     public_id = mark_safe(str(task.public_id))  # noqa: S308
-    has_title = bool(task.title)
+    title = task.title or _("Untitled")
     url = address("task", public_id)
     shows_clips = task.is_music or clips
     lyrics = task.lyrics_text if is_whole else getattr(task, "lyrics_start", "")
@@ -130,9 +137,12 @@ def make_card(
         url=url,
         task_id=task.task_id,
         short_id=short_id(task.task_id),
-        title=task.title or _("Untitled"),
-        has_title=has_title,
+        title=title,
+        has_title=bool(task.title),
         standing=stands,
+        why=_why(stands, most=None if is_whole else QUOTE_START),
+        more=pgettext("menu", "More: %(title)s") % {"title": title},
+        bar=_("%(state)s: %(title)s") % {"state": stands.label, "title": title},
         is_live=task.is_live,
         has_bar=task.is_live and stands.moves,
         percent=_percent(task),
@@ -148,6 +158,25 @@ def make_card(
         lyrics=lyrics or "",
         clips=[make_clip(task, clip, url=url, is_whole=is_whole) for clip in clips] if shows_clips else [],
     )
+
+
+def _why(stands: Standing, *, most: int | None) -> SafeString:
+    reason = format_html("<b>{}</b>", stands.reason) if stands.reason else ""
+    return one_after_the_other(reason, quoted(stands.quote, most=most), stands.advice)
+
+
+def quoted(words: str, *, most: int | None = None) -> SafeString | str:
+    """Somebody's own words, up to ``most`` characters of them."""
+    return format_html("<q>{}</q>", Truncator(words).chars(most) if most else words) if words else ""
+
+
+def one_after_the_other(*sentences: str) -> SafeString:
+    """Sentences in a row; Chinese has no space between them."""
+    row = [sentence for sentence in sentences if sentence]
+    words = format_html("{}", row[0] if row else "")
+    for sentence in row[1:]:
+        words = format_html(_("{sentence} {next}"), sentence=words, next=sentence)
+    return words
 
 
 def make_clip(task: MusicTask, clip: Clip, *, url: str, is_whole: bool = False) -> ClipCard:
@@ -182,7 +211,7 @@ def _clip_says(task: MusicTask, clip: Clip) -> tuple[str, bool, bool]:
     if clip.is_playable:
         said = {
             Clip.SoundProblem.EXPIRED: (_("Link expired. Checking the task may bring a new one."), True, False),
-            Clip.SoundProblem.NOT_SOUND: (_("The provider’s link holds no sound."), True, False),
+            Clip.SoundProblem.NOT_SOUND: (_("The file at the provider’s link is not audio."), True, False),
             Clip.SoundProblem.UNREACHABLE: (_("The sound’s host could not be reached. Try again."), True, True),
         }.get(Clip.SoundProblem(clip.sound_problem))
         if said is None:
@@ -195,7 +224,7 @@ def _clip_says(task: MusicTask, clip: Clip) -> tuple[str, bool, bool]:
         return _("Finished, the sound is not there yet"), False, False
     if not task.is_live:
         return _("The provider sent no sound"), True, False
-    return (_("Waiting to be made") if clip.state == ClipState.QUEUED else _("Still generating"), False, False)
+    return (_("Waiting to start") if clip.state == ClipState.QUEUED else _("Still generating"), False, False)
 
 
 @cache

@@ -14,11 +14,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from tracker.checking import outbound_policy, try_key
 from tracker.models import Credential, Membership
 from tracker.models.credentials import CredentialQuerySet
-from tracker.outbound import check_base_url
+from tracker.outbound import BAD_KEY, check_base_url
 from tracker.providers import ErrorKind, Provider, ProviderError, get_provider, provider_choices
 from tracker.secrets import SealBrokenError
 
@@ -29,13 +30,13 @@ FORBIDDEN_ADDRESS = _(
     "open a network with OUTBOUND_ALLOW_NETS."
 )
 BASE_URL_ERRORS = {
-    "bad_characters": _("There is a character in this address that no web address has."),
+    "bad_characters": _("This address contains a character that web addresses cannot have."),
     "not_http": _("The address begins with https:// (or http://)."),
     "userinfo": _("Leave out what stands before the @; the key has a field of its own."),
     "query": _("Leave out everything from the ? or # on."),
     "no_host": _("This address names no server."),
     "bad_host": _("This address names no server."),
-    "bad_port": _("The port in this address is not a port."),
+    "bad_port": _("The port in this address is not valid."),
     "forbidden_address": FORBIDDEN_ADDRESS,
 }
 
@@ -101,7 +102,9 @@ class CredentialForm(forms.Form):
     def __init__(self, *args: Any, membership: Membership, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.membership = membership
-        labels = ", ".join(label for slug, label in provider_choices() if base_url_for(get_provider(slug)) is None)
+        labels = pgettext("list", ", ").join(
+            label for slug, label in provider_choices() if base_url_for(get_provider(slug)) is None
+        )
         self.fields["base_url"].help_text = _("Only for: %(providers)s. The others have a fixed address.") % {
             "providers": labels
         }
@@ -168,7 +171,7 @@ class CredentialEditForm(CredentialForm):
             del self.fields["base_url"]
         else:
             self.fields["base_url"].help_text = _(
-                "Another address takes the key anew, since the key would be sent there."
+                "To change the address, enter the key again: it would be sent to a new address."
             )
         self.fields["key"].required = False
         self.fields["key"].label = _("New key")
@@ -188,7 +191,8 @@ class CredentialEditForm(CredentialForm):
     def clean(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
         if self._would_send_stored_key_elsewhere():
-            self.add_error("key", ValidationError(_("Another address takes the key anew."), code="key_anew"))
+            anew = _("Enter the key again: it would be sent to a new address.")
+            self.add_error("key", ValidationError(anew, code="key_anew"))
         if cleaned.get("stamp") != stamp_of(self.credential):
             # The answer carries the new stamp, so that sending the form once more is a decision.
             self.data = {**{name: self.data.get(name) for name in self.data}, "stamp": stamp_of(self.credential)}
@@ -272,7 +276,7 @@ NOT_A_PROVIDER = _("Something answers at %(host)s, but not as %(provider)s does.
 WORDS_OF_KIND = {
     ErrorKind.QUOTA: _("%(provider)s knows this key, but its account has no credit left."),
     ErrorKind.RATE_LIMITED: _(
-        "The address is right, but %(provider)s is asked too often just now (429). Test again in a minute."
+        "The address is right, but %(provider)s is limiting requests right now (429). Test again in a minute."
     ),
     ErrorKind.UNREADABLE: NOT_A_PROVIDER,
 }
@@ -286,8 +290,8 @@ WORDS_OF_CAUSE = {
         "%(host)s answers with a web page instead of data. Check the address: it is that of the API, not of the site."
     ),
     "not_json": NOT_A_PROVIDER,
-    "redirect": _("%(host)s sends us on to another address. Enter the final address."),
-    "server_error": _("%(host)s has a fault just now (%(status)s). The key could not be tested; try again later."),
+    "redirect": _("%(host)s redirects to another address. Enter the final address."),
+    "server_error": _("%(host)s has a server error (%(status)s). The key could not be tested; try again later."),
     "timeout": _("%(host)s did not answer in time. It may be down, or the address may be wrong."),
     "tls": _("%(host)s has no certificate that can be trusted, or does not speak https. Check the address."),
     "too_large": NOT_A_PROVIDER,
@@ -322,6 +326,8 @@ def verdict_for(form: CredentialForm) -> Verdict:
 
 
 def _words_of(error: ProviderError) -> Any:
+    if error.cause == "bad_key":
+        return _(BAD_KEY)
     if error.kind == ErrorKind.KEY_REFUSED:
         return _("%(provider)s refused this key (%(status)s).")
     return WORDS_OF_KIND.get(error.kind) or WORDS_OF_CAUSE.get(error.cause) or STATUS_UNKNOWN

@@ -35,6 +35,7 @@ import httpx
 import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.http_exceptions import HttpProcessingError
+from django.utils.translation import gettext_noop
 from httpx_aiohttp import AiohttpTransport
 
 from tracker.addresses import Network, is_forbidden, normalise_base_url, parse_networks, vet_host
@@ -42,6 +43,7 @@ from tracker.providers.errors import ErrorKind, ProviderError
 
 __all__ = [
     "AUDIO_MAX_BYTES",
+    "BAD_KEY",
     "IMAGE_MAX_BYTES",
     "JSON_MAX_BYTES",
     "MediaStream",
@@ -54,6 +56,8 @@ __all__ = [
     "parse_networks",
     "parse_retry_after",
 ]
+
+BAD_KEY = gettext_noop("This key cannot be sent: it has line breaks or characters that no key has.")
 
 JSON_MAX_BYTES = 2_000_000
 AUDIO_MAX_BYTES = 50_000_000
@@ -487,7 +491,7 @@ def _bearer(key: str) -> bytes:
     if not key or not key.isascii() or not key.isprintable() or key != key.strip():
         raise ProviderError(
             ErrorKind.KEY_REFUSED,
-            "The key holds line breaks or signs that no key has. Paste it again under Credentials.",
+            BAD_KEY,
             cause="bad_key",
         )
     return f"Bearer {key}".encode()

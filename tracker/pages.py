@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from tracker.cards import ClipCard, TaskCard, age, make_card, moment_text
+from tracker.cards import ClipCard, TaskCard, age, make_card, moment_text, one_after_the_other, quoted
 from tracker.models import Clip, MusicTask, TaskEvent
 from tracker.models.credentials import Hold
 from tracker.providers import ErrorKind, TaskStatus
@@ -19,6 +19,7 @@ from tracker.standing import Tone, met_error
 
 MOST_EVENTS = 200
 MOST_RAW = 200_000
+MOST_QUOTED = 300
 
 Kind = TaskEvent.Kind
 
@@ -28,8 +29,8 @@ class Moment:
     """One line of the timeline."""
 
     age: SafeString
-    words: str
-    quote: str
+    words: SafeString
+    """What happened, and the provider's own words to it."""
     by: str
     tone: Tone
 
@@ -76,7 +77,7 @@ def _shared_lyrics(clips: Sequence[ClipCard]) -> str:
 
 
 def pretty(raw_answer: str) -> str:
-    """JSON indented, signs as they are; what is no JSON (any more) stays as it came."""
+    """JSON indented, signs as they are; what is not JSON (any more) stays as it came."""
     text = raw_answer[:MOST_RAW]
     try:
         return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
@@ -99,7 +100,7 @@ def _facts(task: MusicTask, clips: Sequence[Clip]) -> list[tuple[str, str]]:
         (_("Style"), task.tags),
         (_("Submitted"), _at(task.submitted_at)),
         (_("Started"), _at(task.started_at)),
-        (_("Finished"), _at(task.finished_at)),
+        (pgettext("moment", "Finished"), _at(task.finished_at)),
         (_("Tracked since"), _at(task.created_at)),
         (_("Last answer"), _at(task.polled_at)),
         (_("Last change"), _at(task.changed_at)),
@@ -117,8 +118,9 @@ def _at(moment: datetime | None) -> str:
 
 
 def _moment(event: TaskEvent, provider: str, now: datetime) -> Moment:
-    words, quote, tone = _words(event, provider)
-    return Moment(age(event.at, now=now), words, quote, str(event.actor) if event.actor else "", tone)
+    happened, quote, tone = _words(event, provider)
+    words = one_after_the_other(happened, quoted(quote, most=MOST_QUOTED))
+    return Moment(age(event.at, now=now), words, str(event.actor) if event.actor else "", tone)
 
 
 def status_word(status: str) -> str:
@@ -166,15 +168,20 @@ def _status_words(detail: dict[str, object]) -> tuple[str, str, Tone]:
         words = _("The provider now says “%(word)s”; the finished result is kept") % {"word": raw}
         return words, "", Tone.WARN
     status = str(detail.get("status") or "")
-    words = _("The provider says: %(status)s") % {"status": status_word(status)}
+    said = _("The provider says: %(status)s (%(word)s)") if raw else _("The provider says: %(status)s")
+    words = said % {"status": status_word(status), "word": raw}
     tone = _TONES.get(status, Tone.WAIT)  # type: ignore[call-overload]
-    return f"{words} ({raw})" if raw else words, str(detail.get("reason") or ""), tone
+    return words, str(detail.get("reason") or ""), tone
 
 
 def _error_words(detail: dict[str, object], provider: str) -> tuple[str, str, Tone]:
     kind, status = str(detail.get("kind") or ""), detail.get("status")
     quote = str(detail.get("detail") or "")
     name = {"provider": provider, "status": status or "–"}
+    if kind == ErrorKind.KEY_REFUSED and detail.get("cause") == "seal_broken":
+        return _("The stored key can no longer be read here."), "", Tone.WARN
+    if kind == ErrorKind.KEY_REFUSED and detail.get("cause") == "bad_key":
+        return _(quote), "", Tone.WARN
     if kind == ErrorKind.KEY_REFUSED:
         return _("%(provider)s refused the key (%(status)s)") % name, quote, Tone.WARN
     if kind == ErrorKind.QUOTA:

@@ -100,6 +100,13 @@ def _held(task: MusicTask, person_id: int | None) -> Standing:
             else _("Ask %(owner)s to enter it again. Nothing is lost.") % owner,
             action=Action.REPLACE_KEY if is_mine else Action.NONE,
         )  # fmt: skip
+    if credential.rest_detail and not credential.rest_status:
+        return Standing(
+            "resting", Tone.WARN, _("Resting"), _(credential.rest_detail),
+            advice=_("Replace the key under Credentials, or try it again there. Nothing is lost.") if is_mine
+            else _("Ask %(owner)s to look at it. Nothing is lost.") % owner,
+            action=Action.REPLACE_KEY if is_mine else Action.NONE,
+        )  # fmt: skip
     return Standing(
         "key_refused", Tone.WARN, _("Key refused"),
         _("%(provider)s refused this key (%(status)s).") % names if names["status"]
@@ -193,9 +200,9 @@ _CAUSES: dict[str, tuple[str | Promise, str | Promise, str | Promise]] = {
     "address": (_UNREACHABLE, gettext_lazy("%(provider)s could not be reached."), _GOES_ON),
     "tls": (_UNREACHABLE, gettext_lazy("%(provider)s showed no certificate that can be trusted."), _GOES_ON),
     "html": (_UNREACHABLE, gettext_lazy("%(provider)s answered with a web page%(status)s."), _GOES_ON),
-    "server_error": (_UNREACHABLE, gettext_lazy("%(provider)s has trouble of its own%(status)s."), _GOES_ON),
+    "server_error": (_UNREACHABLE, gettext_lazy("%(provider)s has a server error%(status)s."), _GOES_ON),
     "not_json": (
-        gettext_lazy("Unreadable"), gettext_lazy("The answer of %(provider)s was cut off or is no JSON."), _GOES_ON,
+        gettext_lazy("Unreadable"), gettext_lazy("The answer of %(provider)s was cut off or is not JSON."), _GOES_ON,
     ),
     "too_large": (
         gettext_lazy("Unreadable"), gettext_lazy("The answer of %(provider)s was too large to be read."), _GOES_ON,
@@ -205,11 +212,11 @@ _CAUSES: dict[str, tuple[str | Promise, str | Promise, str | Promise]] = {
         gettext_lazy("Correct it under Credentials, or let the operator open that network."),
     ),
     "redirect": (
-        _ADDRESS, gettext_lazy("%(provider)s sent us on to another address%(status)s."),
+        _ADDRESS, gettext_lazy("%(provider)s redirects to another address%(status)s."),
         gettext_lazy("The base URL under Credentials may be wrong. Tracking goes on."),
     ),
     "wrong_path": (
-        _ADDRESS, gettext_lazy("%(provider)s does not answer at this address%(status)s."),
+        _ADDRESS, gettext_lazy("%(provider)s has no task service at this address%(status)s."),
         gettext_lazy("The base URL under Credentials may be wrong. Tracking goes on."),
     ),
 }  # fmt: skip
@@ -230,8 +237,8 @@ def met_error(provider: str, *, kind: str, status: int | None, cause: str, detai
     name = {"provider": provider}
     if kind == ErrorKind.RATE_LIMITED:
         return Standing(
-            "rate_limited", Tone.WARN, _("Slow down"), _("%(provider)s asks us to wait.") % name,
-            advice=_("The next check follows by itself as soon as it may."),
+            "rate_limited", Tone.WARN, _("Rate-limited"), _("%(provider)s asks us to wait.") % name,
+            advice=_("The next check runs by itself after that."),
         )  # fmt: skip
     if kind == ErrorKind.UNKNOWN_TASK:
         return Standing(
@@ -269,7 +276,7 @@ def _live(task: MusicTask, clips: Sequence[Clip], now: datetime) -> Standing:
     return replace(
         said, key="stalled", tone=Tone.WARN, label=_("Stalled"), moves=False, action=Action.CHECK,
         reason=_("Nothing changed for %(time)s.") % {"time": long_time(now - task.changed_at)},
-        advice=_("It is asked once an hour from now on, and given up after 24 hours."),
+        advice=_("musicboard asks once an hour and gives up 24 hours after the last change."),
     )  # fmt: skip
 
 

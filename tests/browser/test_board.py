@@ -35,7 +35,7 @@ def test_paste_see_the_preview_and_the_first_status(sign_in: SignIn, alice: User
     page.get_by_role("button", name="Track").click()
     expect(page.locator(".task .state")).to_have_text("Done")
     expect(page.get_by_label("Paste task ids")).to_have_value("")
-    expect(page.locator("#messages")).to_contain_text("1 tracked, 1 not an id")
+    expect(page.locator("#messages")).to_contain_text("1 tracked, 1 invalid")
 
 
 def test_what_cannot_be_tracked_is_kept(sign_in: SignIn, alice: User, relay: Credential, complaints: list[str]) -> None:

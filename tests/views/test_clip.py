@@ -179,7 +179,7 @@ def test_a_clip_says_why_it_cannot_be_heard(signed_in: Client, team: Team, alice
     clip = task.clips.get()
     for fields, words in (
         ({"audio_url": "", "state": "running"}, "Still generating"),
-        ({"audio_url": "", "state": "queued"}, "Waiting to be made"),
+        ({"audio_url": "", "state": "queued"}, "Waiting to start"),
         ({"audio_url": "", "state": "running", "stream_url": "https://x.example/s"}, "can be heard already"),
         ({"audio_url": "", "stream_url": "", "state": "failed", "error": "Too long"}, "Failed: Too long"),
         ({"audio_url": "", "stream_url": "", "state": "complete", "error": ""}, "the sound is not there yet"),

@@ -87,7 +87,7 @@ def test_a_refused_key_says_why_what_waits_and_what_to_do(signed_in: Client, sto
     assert "Suno API relay (/suno/fetch) refused this key (401). Replace it." in page
     assert "无效的令牌" in page
     assert "2 tasks wait for it." in page
-    assert "Tries again by itself: 9" in page
+    assert "Tries again by itself in 9" in page
     assert "Replace key" in page
     assert "Try again now" in page
 
@@ -203,7 +203,7 @@ def test_an_opened_network_may_be_used(signed_in: Client, settings: object) -> N
         ("https://lin:secret@relay.example.org", "before the @"),
         ("https://relay.example.org/?key=1", "from the ? or #"),
         ("https://", "names no server"),
-        ("https://relay.example.org:99999", "not a port"),
+        ("https://relay.example.org:99999", "port in this address is not valid"),
         ("https://re lay.example.org", "character"),
         ("https://" + "a" * 600, "at most 500 characters"),
     ],
@@ -289,7 +289,7 @@ def test_a_test_tells_that_the_key_works(signed_in: Client, demo: DemoServer, se
     [
         ("refused-0123456789", "refused this key (401)"),
         ("empty-0123456789", "no credit left"),
-        ("limited-0123456789", "asked too often"),
+        ("limited-0123456789", "limiting requests right now"),
     ],
 )
 def test_a_test_tells_refused_empty_and_busy_keys_apart(
@@ -335,7 +335,7 @@ def test_a_stored_key_is_tested_at_its_own_address_only(signed_in: Client, relay
     own = {"credential": str(relay.public_id), "key": "", "base_url": relay.base_url, "stamp": "x", "label": "y"}
     assert "It works" in verdict(signed_in, **own)
     other = {**own, "base_url": "https://collector.example.org"}
-    assert "takes the key anew" in verdict(signed_in, **other)
+    assert "Enter the key again: it would be sent to a new address." in verdict(signed_in, **other)
 
 
 # Changing -------------------------------------------------------------------------------------------------
@@ -366,7 +366,7 @@ def test_a_name_changes_and_the_key_stays(signed_in: Client, stored: Credential)
 def test_another_address_takes_the_key_anew(signed_in: Client, stored: Credential) -> None:
     form = {**edit_form(signed_in, stored), "base_url": "https://collector.example.org"}
     response = signed_in.post(f"/credentials/{stored.public_id}/", form)
-    assert "takes the key anew" in error_at(response, "key")
+    assert "Enter the key again: it would be sent to a new address." in error_at(response, "key")
     stored.refresh_from_db()
     assert stored.base_url == "https://relay.example.org"
     signed_in.post(f"/credentials/{stored.public_id}/", {**form, "key": NEW_KEY})
@@ -426,7 +426,7 @@ def test_waking_a_key_that_is_still_refused_says_so_at_once(
 def test_a_disabled_credential_waits_with_its_tasks_until_it_is_enabled(signed_in: Client, relay: Credential) -> None:
     track(relay, "done-later")
     page = text(signed_in.post(f"/credentials/{relay.public_id}/disable/", follow=True))
-    assert "1 task waits for it." in page
+    assert "1 task is not checked while it is disabled." in page
     assert MusicTask.objects.get().hold == Hold.DISABLED
     signed_in.post(f"/credentials/{relay.public_id}/enable/")
     relay.refresh_from_db()

@@ -57,7 +57,7 @@ def test_guessing_is_limited(client: Client, alice: User) -> None:
 def test_nobody_signs_up(client: Client) -> None:
     client.post("/accounts/signup/", {"email": "mallory@example.org", "password1": PASSWORD})
     assert not User.objects.exists()
-    assert "Nobody signs up here" in client.get("/accounts/signup/").content.decode()
+    assert "Sign-up is closed" in client.get("/accounts/signup/").content.decode()
 
 
 @pytest.mark.django_db

@@ -63,7 +63,7 @@ def test_many_ids_with_rubbish_are_counted(signed_in: Client, credential: Creden
         team=credential.team, credential=credential, task_ids=["id-000001"], added_by=alice, now=timezone.now()
     )
     response = post(signed_in, "id-000001, id-000002\nid-000003 id-000003\nhello there", credential)
-    assert told(response) == ["2 tracked, 1 already here, 1 not an id"]
+    assert told(response) == ["2 tracked, 1 already here, 1 invalid"]
     assert MusicTask.objects.count() == 3
 
 
@@ -150,18 +150,20 @@ def test_the_preview_tells_new_here_and_neither(signed_in: Client, alice: User, 
     assert "2 new" in html
     assert "1 already here" in html
     assert f"/tasks/{here.public_id}/" in html
-    assert "1 not an id" in html
+    assert "1 invalid" in html
     assert "hello" in html
 
 
 def test_the_preview_never_shows_a_key(signed_in: Client, credential: Credential) -> None:
     html = preview(signed_in, f"{KEY}\nAuthorization: Bearer {KEY}", credential)
-    assert "looks like a key" in html
+    assert "This looks like a key, not a task id." in html
     assert KEY not in html
 
 
 def test_the_preview_of_too_many_says_so(signed_in: Client, credential: Credential) -> None:
-    assert "201 ids" in preview(signed_in, "\n".join(f"id-{number:06}" for number in range(201)), credential)
+    assert "201 ids: up to 200 can be tracked at once" in preview(
+        signed_in, "\n".join(f"id-{number:06}" for number in range(201)), credential
+    )
 
 
 def test_the_preview_of_nothing_is_nothing(signed_in: Client, credential: Credential) -> None:

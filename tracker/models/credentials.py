@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from tracker import secrets
 from tracker.models.teams import Team, User
@@ -17,7 +18,7 @@ from tracker.providers import Provider, get_provider
 class Hold(models.TextChoices):
     """Why a task is not polled although nothing about the task itself has ended."""
 
-    NONE = "", _("None")
+    NONE = "", pgettext_lazy("hold", "None")
     KEY_REFUSED = "key_refused", _("Key refused")
     QUOTA = "quota", _("No credit")
     SEAL_BROKEN = "seal_broken", _("Key unreadable")

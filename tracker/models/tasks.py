@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from django.db import connection, models, transaction
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from tracker.models.credentials import Credential, Hold
 from tracker.models.teams import Team, User
@@ -209,38 +210,38 @@ class MusicTask(models.Model):
     # What the provider said.
     status = models.CharField(_("status"), max_length=10, default=TaskStatus.UNKNOWN)
     raw_status = models.CharField(_("the provider's word"), max_length=80, blank=True)
-    action = models.CharField(max_length=80, blank=True)
-    kind = models.CharField(max_length=10, default=TaskKind.MUSIC)
+    action = models.CharField(_("action"), max_length=80, blank=True)
+    kind = models.CharField(_("kind"), max_length=10, default=TaskKind.MUSIC)
     progress = models.PositiveSmallIntegerField(_("progress"), null=True)
     fail_reason = models.TextField(_("reason of failure"), blank=True)
-    submitted_at = models.DateTimeField(null=True)
-    started_at = models.DateTimeField(null=True)
-    finished_at = models.DateTimeField(null=True)
+    submitted_at = models.DateTimeField(_("submitted at"), null=True)
+    started_at = models.DateTimeField(_("started at"), null=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
     title = models.CharField(_("title"), max_length=300, blank=True)
     tags = models.TextField(_("style"), blank=True)
     model = models.CharField(_("model"), max_length=80, blank=True)
-    lyrics_title = models.CharField(max_length=300, blank=True)
-    lyrics_text = models.TextField(blank=True)
-    lyrics_tags = models.TextField(blank=True)
+    lyrics_title = models.CharField(_("title of the lyrics"), max_length=300, blank=True)
+    lyrics_text = models.TextField(_("lyrics"), blank=True)
+    lyrics_tags = models.TextField(_("style of the lyrics"), blank=True)
 
     # What is planned and met.
-    next_poll_at = models.DateTimeField(null=True)
-    lease = models.BigIntegerField(null=True)
-    ended = models.CharField(max_length=12, blank=True, choices=Ended, default=Ended.NOT)
-    hold = models.CharField(max_length=16, blank=True, choices=Hold, default=Hold.NONE)
-    shelf = models.CharField(max_length=10, choices=Shelf, default=Shelf.RUNNING)
+    next_poll_at = models.DateTimeField(_("next check"), null=True)
+    lease = models.BigIntegerField(_("lease"), null=True)
+    ended = models.CharField(_("how it ended"), max_length=12, blank=True, choices=Ended, default=Ended.NOT)
+    hold = models.CharField(_("why it waits"), max_length=16, blank=True, choices=Hold, default=Hold.NONE)
+    shelf = models.CharField(_("place on the board"), max_length=10, choices=Shelf, default=Shelf.RUNNING)
     polled_at = models.DateTimeField(_("last answer"), null=True)
     changed_at = models.DateTimeField(_("last change"))
-    stalled_at = models.DateTimeField(null=True)
-    poll_error = models.CharField(max_length=16, blank=True)
-    poll_error_status = models.PositiveSmallIntegerField(null=True)
-    poll_error_cause = models.CharField(max_length=20, blank=True)
-    poll_error_detail = models.CharField(max_length=500, blank=True)
-    error_count = models.PositiveSmallIntegerField(default=0)
-    missing_since = models.DateTimeField(null=True)
-    missing_count = models.PositiveSmallIntegerField(default=0)
-    stamp = models.PositiveIntegerField(default=0)
-    removed_at = models.DateTimeField(null=True)
+    stalled_at = models.DateTimeField(_("stalled at"), null=True)
+    poll_error = models.CharField(_("last error"), max_length=16, blank=True)
+    poll_error_status = models.PositiveSmallIntegerField(_("HTTP status of the error"), null=True)
+    poll_error_cause = models.CharField(_("cause of the error"), max_length=20, blank=True)
+    poll_error_detail = models.CharField(_("words of the error"), max_length=500, blank=True)
+    error_count = models.PositiveSmallIntegerField(_("errors in a row"), default=0)
+    missing_since = models.DateTimeField(_("unknown to the provider since"), null=True)
+    missing_count = models.PositiveSmallIntegerField(_("times unknown to the provider"), default=0)
+    stamp = models.PositiveIntegerField(_("stamp"), default=0)
+    removed_at = models.DateTimeField(_("removed at"), null=True)
     created_at = models.DateTimeField(_("tracked at"))
     answer_hash = models.CharField(max_length=32, blank=True)
     clips_hash = models.CharField(max_length=32, blank=True)
@@ -340,9 +341,15 @@ class MusicTask(models.Model):
 class TaskText(models.Model):
     """The long texts of a task, apart from its row: a poll rewrites the row, and would rewrite them with it."""
 
-    task = models.OneToOneField(MusicTask, models.CASCADE, primary_key=True, related_name="text")
-    search_text = models.TextField(blank=True)
-    raw_answer = models.TextField(blank=True)
+    task = models.OneToOneField(
+        MusicTask, models.CASCADE, primary_key=True, related_name="text", verbose_name=_("task")
+    )
+    search_text = models.TextField(_("text for the search"), blank=True)
+    raw_answer = models.TextField(_("raw answer"), blank=True)
+
+    class Meta:
+        verbose_name = _("texts of a task")
+        verbose_name_plural = _("texts of tasks")
 
     def __str__(self) -> str:
         return str(self.task_id)
@@ -359,10 +366,10 @@ class Clip(models.Model):
     """One song of a task. ``audio_url`` is a finished file, ``stream_url`` still streams."""
 
     class SoundProblem(models.TextChoices):
-        NONE = "", _("None")
+        NONE = "", pgettext_lazy("sound problem", "None")
         EXPIRED = "expired", _("Link expired")
         UNREACHABLE = "unreachable", _("Host unreachable")
-        NOT_SOUND = "not_sound", _("Not sound")
+        NOT_SOUND = "not_sound", pgettext_lazy("sound problem", "Not audio")
 
     public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
     task = models.ForeignKey(MusicTask, models.CASCADE, related_name="clips", verbose_name=_("task"))
@@ -376,12 +383,14 @@ class Clip(models.Model):
     model = models.CharField(_("model"), max_length=80, blank=True)
     state = models.CharField(_("state"), max_length=10, default=ClipState.QUEUED)
     error = models.TextField(_("error"), blank=True)
-    audio_url = models.TextField(blank=True)
-    stream_url = models.TextField(blank=True)
-    image_url = models.TextField(blank=True)
-    video_url = models.TextField(blank=True)
-    created_at = models.DateTimeField(null=True)
-    sound_problem = models.CharField(max_length=12, blank=True, choices=SoundProblem, default=SoundProblem.NONE)
+    audio_url = models.TextField(_("link to the sound"), blank=True)
+    stream_url = models.TextField(_("link to the stream"), blank=True)
+    image_url = models.TextField(_("link to the cover"), blank=True)
+    video_url = models.TextField(_("link to the video"), blank=True)
+    created_at = models.DateTimeField(_("created at"), null=True)
+    sound_problem = models.CharField(
+        _("problem with the sound"), max_length=12, blank=True, choices=SoundProblem, default=SoundProblem.NONE
+    )
 
     objects = ClipQuerySet.as_manager()
 
@@ -433,10 +442,17 @@ class TaskEvent(models.Model):
         REMOVED = "removed", _("Removed")
         RESTORED = "restored", _("Brought back")
 
-    task = models.ForeignKey(MusicTask, models.CASCADE, related_name="events")
-    at = models.DateTimeField(_("at"))
+    task = models.ForeignKey(MusicTask, models.CASCADE, related_name="events", verbose_name=_("task"))
+    at = models.DateTimeField(pgettext_lazy("event", "at"))
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
-    actor = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("by"))
+    actor = models.ForeignKey(
+        User,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=pgettext_lazy("event", "by"),
+    )
     detail = models.JSONField(_("detail"), default=dict, blank=True)
 
     class Meta:

@@ -24,7 +24,7 @@ from tracker.middleware import PersonRequest
 from tracker.models import Credential, Membership, MusicTask, Team, User
 from tracker.models.tasks import COUNTED_AT_MOST, MusicTaskQuerySet, Shelf
 from tracker.pages import load_page
-from tracker.pasting import Pasted, read_pasted
+from tracker.pasting import MAX_IDS, Pasted, read_pasted
 from tracker.permissions import require_member, require_tracking
 from tracker.providers import PROVIDERS
 
@@ -189,13 +189,13 @@ def _tracked_message(new: int, pasted: Pasted) -> str:
     if here:
         parts.append(ngettext("%(count)s already here", "%(count)s already here", here) % {"count": here})
     if rejected:
-        parts.append(ngettext("%(count)s not an id", "%(count)s not ids", rejected) % {"count": rejected})
+        parts.append(ngettext("%(count)s invalid", "%(count)s invalid", rejected) % {"count": rejected})
     return _(", ").join(parts)
 
 
 @require_POST
 def track_preview(request: PersonRequest) -> HttpResponse:
-    """What would be tracked: new, already here, not an id."""
+    """What would be tracked: new, already here, invalid."""
     membership = require_tracking(request)
     pasted = read_pasted(request.POST.get("ids", ""))
     credential = _picked(request, membership)
@@ -207,6 +207,7 @@ def track_preview(request: PersonRequest) -> HttpResponse:
         "new": [one for one in pasted.ids if one not in known],
         "here": [(one, known[one]) for one in pasted.ids if one in known],
         "most": SHOWN_OF_EACH,
+        "limit": MAX_IDS,
     }
     return render(request, "tracker/_track_preview.html", context)
 

@@ -81,7 +81,7 @@ def _refusal(problem: Problem) -> HttpResponse:
     if problem == Problem.EXPIRED:
         return _plain(_("The provider’s link to this sound has expired."), status=410)
     if problem == Problem.NOT_SOUND:
-        return _plain(_("The provider’s link leads to something that is no sound."), status=502)
+        return _plain(_("The file at the provider’s link is not audio."), status=502)
     return _plain(_("The sound’s host could not be reached."), status=502)
 
 
@@ -126,7 +126,7 @@ def _answer(clip: Clip, window: MediaWindow, wanted: ByteRange | None, start: in
 
 
 def _sound_type(window: MediaWindow, start: int) -> str:
-    """The type from the bytes themselves; further on in a file only what is plainly no sound is refused."""
+    """The type from the bytes themselves; further on in a file only what is plainly not sound is refused."""
     sniffed = sniff_sound(window.body) if start == 0 else None
     if sniffed:
         return sniffed
