@@ -205,3 +205,19 @@ def test_no_broken_command_raises_or_tells_the_key(text: str) -> None:
     pasted = read_pasted(text)
     assert not any(one.startswith(KEY) for one in pasted.ids)
     assert all(KEY not in one.text for one in pasted.rejected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "请看任务：done-qa0006，还有 done-qa0007。谢谢",
+        "任务ID：done-qa0006、done-qa0007！",
+        "（done-qa0006）（done-qa0007）",
+        "done-qa0006。done-qa0007",
+        "①done-qa0006完成了 ②done-qa0007",
+        "done-qa0006/done-qa0007",
+        "taskId：done-qa0006\ntaskId: done-qa0007",
+    ],
+)
+def test_ids_are_found_between_chinese_words_and_marks(text: str) -> None:
+    assert read_pasted(text).ids == ("done-qa0006", "done-qa0007")

@@ -17,6 +17,7 @@ from tests.conftest import make_credential
 from tracker.demo.running import DemoServer
 from tracker.models import Credential, MusicTask, Team, User, claim
 from tracker.poller import Poller, keep_house
+from tracker.standing import standing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -151,6 +152,33 @@ def test_a_rested_credential_tries_again_with_one_task_and_wakes_the_others(
     assert credential.state == "active"
     poll_once()
     assert MusicTask.objects.filter(ended="final").count() == 3
+
+
+def test_one_task_that_is_refused_does_not_keep_a_good_key_from_the_others(qhaigc: Credential) -> None:
+    track(qhaigc, "queued-a", "queued-b")
+    poll_once()
+    track(qhaigc, "fault-401-c")
+    poll_once()
+    qhaigc.refresh_from_db()
+    assert qhaigc.state == "resting"
+    assert qhaigc.rest_until is not None
+    assert qhaigc.rest_until < timezone.now() + timedelta(seconds=61), "a key that worked a moment ago rests briefly"
+    Credential.objects.update(rest_until=timezone.now(), last_success_at=timezone.now() - timedelta(seconds=60))
+    keep_house(timezone.now())
+    poll_once()
+    qhaigc.refresh_from_db()
+    assert qhaigc.state == "active"
+    make_due()
+    poll_once()
+    qhaigc.refresh_from_db()
+    assert qhaigc.state == "active"
+    refused = MusicTask.objects.get(task_id="fault-401-c")
+    assert (refused.poll_error, refused.hold, refused.ended) == ("key_refused", "", "")
+    assert standing(refused, [], person_id=None, now=timezone.now()).key == "task_refused"
+    assert refused.next_poll_at is not None
+    assert refused.next_poll_at > timezone.now() + timedelta(minutes=4)
+    others = MusicTask.objects.exclude(pk=refused.pk)
+    assert set(others.values_list("hold", "status")) == {("", "queued")}
 
 
 def test_a_probe_that_is_refused_waits_again_and_longer(team: Team, alice: User, demo: DemoServer) -> None:

@@ -148,7 +148,7 @@ def test_a_bar_is_never_invented() -> None:
 
 def test_a_finished_task_tells_how_long_it_took() -> None:
     one = card(SOUND, status="succeeded", ended="final", submitted_at=NOW, finished_at=NOW + timedelta(seconds=81))
-    assert one.total == "in 1:21"
+    assert one.total == "took 1:21"
     odd = card(SOUND, status="succeeded", ended="final", submitted_at=NOW, finished_at=NOW - timedelta(days=3))
     assert odd.total == ""
 

@@ -297,7 +297,7 @@ def _total(task: MusicTask) -> str:
     passed = task.finished_at - begun
     if not timedelta(seconds=1) <= passed <= timedelta(days=1):
         return ""
-    return _("in %(time)s") % {"time": clock_time(passed.total_seconds())}
+    return _("took %(time)s") % {"time": clock_time(passed.total_seconds())}
 
 
 def age(moment: datetime, *, now: datetime) -> SafeString:

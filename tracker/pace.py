@@ -9,6 +9,8 @@ SLOWEST_SECONDS = 60.0
 STALLED_SECONDS = 3600.0
 MISSING_SECONDS = 50.0
 """Three tries at this distance take the two minutes that a new id may need to become known."""
+REFUSED_SECONDS = 300.0
+"""For a task that is refused although its key works for others."""
 
 STALLED_AFTER = timedelta(minutes=60)
 GIVE_UP_AFTER = timedelta(hours=24)

@@ -238,7 +238,8 @@ def _without_secrets(url: str) -> str:
 
 # -- Words --------------------------------------------------------------------------------------------
 
-_SEPARATORS = re.compile(r"""[\s,;|，；、"'`<>()\[\]{}“”‘’]+""")
+# Ids are ASCII: Chinese words and marks stand between them, with or without a blank.
+_SEPARATORS = re.compile(r"""[\s,;|"'`<>()\[\]{}/\\]+|[^\x00-\x7f]+""")
 _LABEL = re.compile(r"(?:task_?ids?|ids?|job_?ids?)[:=]", re.IGNORECASE)
 _LABELS = frozenset({"task", "tasks", "id", "ids", "task_id", "task_ids", "taskid", "taskids", "job_id", "jobid"})
 _ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.:\-]{{5,{MAX_ID - 1}}}")

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from tracker.models import Clip, MusicTask
 from tracker.models.credentials import Hold
+from tracker.models.recording import ONLY_THIS
 from tracker.models.tasks import Ended
 from tracker.providers import ClipState, ErrorKind, TaskStatus
 
@@ -223,6 +224,14 @@ _CAUSES: dict[str, tuple[str | Promise, str | Promise, str | Promise]] = {
 
 
 def _met_error(task: MusicTask) -> Standing | None:
+    if task.poll_error_cause == ONLY_THIS:
+        return Standing(
+            "task_refused", Tone.WARN, _("Refused"),
+            _("%(provider)s refuses to tell about this task (HTTP %(status)s).")
+            % {"provider": task.provider, "status": task.poll_error_status or "?"},
+            quote=task.poll_error_detail, action=Action.CHECK,
+            advice=_("The key works for other tasks; this one may belong to another account. Tracking goes on."),
+        )  # fmt: skip
     return met_error(
         task.provider,
         kind=task.poll_error,

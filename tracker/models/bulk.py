@@ -37,12 +37,21 @@ def update_rows(
     same = same or {}
     is_postgres = connection.vendor == "postgresql"
     sql = _statement(model, tuple(match), tuple(names), tuple(same), is_postgres=is_postgres)
-    spell = _spell_moment if is_postgres else _spell_naive_moment
-    spelled = [[spell(value) if type(value) is datetime else value for value in row] for row in rows]
-    document = msgspec.json.encode(spelled)
-    constants = [spell(value) if isinstance(value, datetime) else value for value in same.values()]
+    document = msgspec.json.encode(_in_utc(model, [*match, *names], rows))
+    constants = [
+        connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+        for value in same.values()
+    ]
     with connection.cursor() as cursor:
         cursor.execute(sql, [document.decode(), *constants])
+
+
+def _in_utc(model: type[models.Model], names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    """``rows`` as msgspec is to spell them: SQLite compares moments as text, so they must be in UTC."""
+    places = [place for place, name in enumerate(names) if name != "pk" and _is_moment(model._meta.get_field(name))]
+    if all(row[place] is None or row[place].tzinfo is UTC for row in rows for place in places):
+        return rows
+    return [[value.astimezone(UTC) if isinstance(value, datetime) else value for value in row] for row in rows]
 
 
 def load_rows(model: type[Loaded], names: Sequence[str], pks: Sequence[int]) -> list[Loaded]:
@@ -53,33 +62,47 @@ def load_rows(model: type[Loaded], names: Sequence[str], pks: Sequence[int]) -> 
     # Model.from_db takes values in the model's own order.
     fields = [field for field in model._meta.concrete_fields if field.primary_key or field.name in names]
     columns = ", ".join(str(field.column) for field in fields)
-    table = model._meta.db_table
+    ids: Any = list(pks)
     if connection.vendor == "postgresql":
-        where, lock, collect = "id = ANY(%s)", "FOR UPDATE", f"json_agg(json_build_array({columns}))"
-        ids: Any = list(pks)
+        where = "id = ANY(%s) FOR UPDATE"
     else:
-        where, lock, collect = "id IN (SELECT value FROM json_each(%s))", "", f"json_group_array(json_array({columns}))"
-        ids = msgspec.json.encode(list(pks)).decode()
+        where, ids = "id IN (SELECT value FROM json_each(%s))", msgspec.json.encode(ids).decode()
+    collect = collected(model, [field.name for field in fields])
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {collect} FROM (SELECT {columns} FROM {table} WHERE {where} {lock}) AS found", [ids])  # noqa: S608
-        rows = decode_rows(cursor.fetchone()[0])
-    moments = [place for place, field in enumerate(fields) if isinstance(field, models.DateTimeField)]
-    for row in rows:
-        for place in moments:
-            row[place] = row[place] and aware(row[place])
+        cursor.execute(
+            f"SELECT {collect} FROM (SELECT {columns} FROM {model._meta.db_table} WHERE {where}) AS found",  # noqa: S608
+            [ids],
+        )
+        rows = _row_decoder(tuple(_is_moment(field) for field in fields)).decode(cursor.fetchone()[0] or "[]")
     attnames = [field.attname for field in fields]
     return [model.from_db(connection.alias, attnames, row) for row in rows]
 
 
-def decode_rows(found: str | list[Any] | None) -> list[Any]:
-    """What a JSON column holds: SQLite hands over its text, psycopg the value."""
-    return msgspec.json.decode(found) if isinstance(found, str) else found or []
+def collected(model: type[models.Model], names: Sequence[str], *more: str) -> str:
+    """SQL that gathers the fields ``names``, and the expressions ``more``, of all rows into the text of one JSON
+    document. Moments are spelled with their time zone, as msgspec reads them."""
+    is_postgres = connection.vendor == "postgresql"
+    fields = [model._meta.get_field(name) for name in names]
+    # SQLite's moments are naive UTC.
+    columns = [
+        f"{field.column} || 'Z'" if _is_moment(field) and not is_postgres else str(field.column)  # type: ignore[union-attr]
+        for field in fields
+    ]
+    values = ", ".join([*columns, *more])
+    if is_postgres:
+        return f"json_agg(json_build_array({values}))::text"
+    return f"json_group_array(json_array({values}))"
 
 
-def aware(text: str) -> datetime:
-    """A moment out of a JSON document; SQLite's are naive UTC."""
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _is_moment(field: object) -> bool:
+    return isinstance(field, models.DateTimeField)
+
+
+@cache
+def _row_decoder(are_moments: tuple[bool, ...]) -> msgspec.json.Decoder[Any]:
+    """Makes datetimes in the very pass that reads the document."""
+    types: Any = tuple(datetime | None if is_moment else Any for is_moment in are_moments)
+    return msgspec.json.Decoder(list[tuple[types]])
 
 
 def update_from(objects: Sequence[models.Model], names: Sequence[str]) -> None:
@@ -106,7 +129,10 @@ def _statement(
         given = [f"(value->>{place})::{types[place]} AS {column}" for place, column in enumerate(columns)]
         source = "json_array_elements(%s::json)"
     else:
-        given = [f"json_extract(value, '$[{place}]') AS {column}" for place, column in enumerate(columns)]
+        given = [
+            f"{_sqlite_value(place, is_moment=_is_moment(field))} AS {field.column}"  # type: ignore[union-attr]
+            for place, field in enumerate(fields)
+        ]
         source = "json_each(%s)"
     table = model._meta.db_table
     sets = [f"{column} = given.{column}" for column in columns[len(match) :]]
@@ -118,10 +144,7 @@ def _statement(
     )
 
 
-def _spell_moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(" ")
-
-
-def _spell_naive_moment(moment: datetime) -> str:
-    """As Django's own adapter writes it for SQLite: UTC, and without saying so."""
-    return moment.astimezone(UTC).isoformat(" ").removesuffix("+00:00")
+def _sqlite_value(place: int, *, is_moment: bool) -> str:
+    """A value of a row; a moment as Django writes it, naive and with a space."""
+    value = f"json_extract(value, '$[{place}]')"
+    return f"rtrim(replace({value}, 'T', ' '), 'Z')" if is_moment else value

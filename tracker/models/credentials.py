@@ -47,6 +47,8 @@ class Credential(models.Model):
         DISABLED = "disabled", _("Disabled")
 
     FIRST_REST = timedelta(minutes=10)
+    DOUBTFUL_REST = timedelta(minutes=1)
+    """For a key that worked a moment ago: it may be one task that was refused, and not the key."""
     LONGEST_REST = timedelta(hours=6)
 
     public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
@@ -102,6 +104,10 @@ class Credential(models.Model):
         """The key, for the ``Authorization`` header only. Raises :class:`tracker.secrets.SealBrokenError`."""
         return secrets.unseal(self.sealed_key, owner=self.public_id)
 
+    def worked_lately(self, now: datetime) -> bool:
+        """Whether this very key was taken within the last two minutes."""
+        return self.last_success_at is not None and now - self.last_success_at < timedelta(minutes=2)
+
     # Verbs ---------------------------------------------------------------------------------------
 
     @transaction.atomic
@@ -110,10 +116,15 @@ class Credential(models.Model):
         self.seal(key)
         self.answers_batches = None
         self.paused_until = None
+        self.last_success_at = None
         if base_url is not None:
             self.base_url = base_url
         self.version += 1
-        self.save(update_fields=["sealed_key", "last_four", "answers_batches", "paused_until", "base_url", "version"])
+        self.save(
+            update_fields=[
+                "sealed_key", "last_four", "answers_batches", "paused_until", "last_success_at", "base_url", "version",
+            ]
+        )  # fmt: skip
         if self.state != self.State.DISABLED:
             self.wake(now)
 
@@ -124,7 +135,8 @@ class Credential(models.Model):
         self.rest_kind = hold
         self.rest_status = status
         self.rest_detail = detail[:500]
-        self.rest_until = now + min(self.FIRST_REST * 2 ** min(self.rest_count, 10), self.LONGEST_REST)
+        first = self.DOUBTFUL_REST if self.worked_lately(now) and not self.rest_count else self.FIRST_REST
+        self.rest_until = now + min(first * 2 ** min(self.rest_count, 10), self.LONGEST_REST)
         self.rest_count = min(self.rest_count + 1, 100)
         self._save_state()
         self.tasks.hold(hold)
@@ -156,7 +168,8 @@ class Credential(models.Model):
         """
         again = now + timedelta(minutes=2)
         mine = Credential.objects.to_probe(now).filter(pk=self.pk).update(rest_until=again)
-        task = self.tasks.held().order_by("-pk").first() if mine else None
+        # One that was not refused itself goes first.
+        task = self.tasks.held().filter(removed_at=None).order_by("poll_error", "-pk").first() if mine else None
         return bool(task and self.tasks.filter(pk=task.pk, lease=None).update(next_poll_at=now))
 
     @transaction.atomic

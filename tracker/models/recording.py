@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import random
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,12 +22,15 @@ from django.db import connection, models, transaction
 from django.db.models import Q
 
 from tracker import pace
-from tracker.models.bulk import aware, decode_rows, load_rows, update_from, update_rows
+from tracker.models.bulk import collected, load_rows, update_from, update_rows
 from tracker.models.credentials import Credential, Hold
 from tracker.models.tasks import Clip, Ended, MusicTask, TaskEvent, TaskText, shelf_for
 from tracker.providers import ClipSnapshot, ClipState, ErrorKind, ProviderError, TaskKind, TaskSnapshot, TaskStatus
 
 LEASE = timedelta(seconds=60)
+ONLY_THIS = "only_this"
+"""The cause of a refusal that is the task's own: its key works for others."""
+REFUSALS = (ErrorKind.KEY_REFUSED, ErrorKind.QUOTA)
 _TABLE = MusicTask._meta.db_table
 Kind = TaskEvent.Kind
 
@@ -41,8 +45,8 @@ class Claim(NamedTuple):
     status: str
     created_at: datetime
     changed_at: datetime
-    is_plain: bool
-    """Nothing but a new date is to be written when the answer is the one we know."""
+    is_plain: int
+    """1 where nothing but a new date is to be written when the answer is the one we know, else 0."""
     lease: int
     until: datetime
 
@@ -61,17 +65,21 @@ class Answer:
     """Which key was used; None where none could be."""
 
 
-_CLAIMED = (
+_CLAIMED = ["id", "task_id", "credential", "answer_hash", "status", "created_at", "changed_at"]
+_SOURCE = (
     "id, task_id, credential_id, answer_hash, status, created_at, changed_at, "
     "poll_error, missing_count, stalled_at, hold"
 )
-# The rows come as one JSON document: fetched one by one, each would hand the interpreter lock over and wait for it.
-_CLAIM_SQL = {
-    "sqlite": f"SELECT json_group_array(json_array({_CLAIMED})) FROM "  # noqa: S608
-    f"(SELECT {_CLAIMED} FROM {_TABLE} WHERE {{where}} {{order}} LIMIT %s)",
-    "postgresql": f"SELECT json_agg(json_build_array({_CLAIMED})) FROM "  # noqa: S608
-    f"(SELECT {_CLAIMED} FROM {_TABLE} WHERE {{where}} {{order}} LIMIT %s FOR UPDATE SKIP LOCKED) AS due",
-}
+_IS_PLAIN = "poll_error = '' AND missing_count = 0 AND stalled_at IS NULL AND hold = ''"
+_CLAIMED_ROWS = msgspec.json.Decoder(list[tuple[int, str, int | None, str, str, datetime, datetime, int]])
+
+
+def _claim_sql(where: str) -> str:
+    # The rows come as one JSON document: fetched one by one, each would hand the interpreter lock over and wait
+    # for it.
+    collect = collected(MusicTask, _CLAIMED, f"CASE WHEN {_IS_PLAIN} THEN 1 ELSE 0 END")
+    lock = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+    return f"SELECT {collect} FROM (SELECT {_SOURCE} FROM {_TABLE} WHERE {where} LIMIT %s {lock}) AS due"  # noqa: S608
 
 
 def claim(
@@ -84,19 +92,16 @@ def claim(
     lease = secrets.randbits(62)
     until = now + LEASE
     if only is None:
-        where, order, values = "next_poll_at <= %s", "ORDER BY next_poll_at", [_moment(due_by or now)]
+        where, values = "next_poll_at <= %s ORDER BY next_poll_at", [_moment(due_by or now)]
     else:
         marks = ", ".join(["%s"] * len(only)) or "NULL"
-        where, order, values = f"id IN ({marks}) AND lease IS NULL AND next_poll_at IS NOT NULL", "", [*only]
+        where, values = f"id IN ({marks}) AND lease IS NULL AND next_poll_at IS NOT NULL", [*only]
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_CLAIM_SQL[connection.vendor].format(where=where, order=order), [*values, limit])
-        rows = decode_rows(cursor.fetchone()[0])
+        cursor.execute(_claim_sql(where), [*values, limit])
+        rows = _CLAIMED_ROWS.decode(cursor.fetchone()[0] or "[]")
         if rows:
             update_rows(MusicTask, [], [row[:1] for row in rows], same={"next_poll_at": until, "lease": lease})
-    return [
-        Claim(pk, task_id, credential_id, known, status, aware(created), aware(changed), not any(odd), lease, until)
-        for pk, task_id, credential_id, known, status, created, changed, *odd in rows
-    ]
+    return [Claim(*row, lease, until) for row in rows]
 
 
 def release(claims: Iterable[Claim], *, at: datetime) -> None:
@@ -118,9 +123,12 @@ def record(answers: Sequence[Answer], *, now: datetime, rng: random.Random) -> N
         _note_success(answers, now)
 
 
+_FINAL = frozenset(status.value for status in TaskStatus if status.is_final)
+
+
 def _stays_plain(claim: Claim, now: datetime) -> bool:
-    limit = pace.SETTLE_AFTER if TaskStatus(claim.status).is_final else pace.STALLED_AFTER
-    return claim.is_plain and now - claim.changed_at < limit
+    limit = pace.SETTLE_AFTER if claim.status in _FINAL else pace.STALLED_AFTER
+    return bool(claim.is_plain) and now - claim.changed_at < limit
 
 
 def _postpone(answers: Sequence[Answer], now: datetime, rng: random.Random) -> None:
@@ -149,11 +157,17 @@ class _Sheet:
 
     now: datetime
     rng: random.Random
+    clips_hashes: Mapping[int, str]
+    """Of the clips in each snapshot, by task."""
     tasks: list[MusicTask] = field(default_factory=list)
+    reworked: list[MusicTask] = field(default_factory=list)
+    """Those of ``tasks`` in which more changed than a step of the bar."""
     clips: dict[int, Clip] = field(default_factory=dict)
     new_clips: list[Clip] = field(default_factory=list)
     events: list[TaskEvent] = field(default_factory=list)
     refusals: dict[int, tuple[int | None, ProviderError]] = field(default_factory=dict)
+    doubted: dict[int, tuple[int | None, ProviderError]] = field(default_factory=dict)
+    """Refusals of tasks that were refused before and let through again: it may be the task, and not the key."""
     waking: set[int] = field(default_factory=set)
     raw_answers: list[tuple[int, str]] = field(default_factory=list)
     search_texts: list[tuple[int, str]] = field(default_factory=list)
@@ -168,20 +182,22 @@ def _record_others(answers: Sequence[Answer], now: datetime, rng: random.Random)
     rows = load_rows(MusicTask, ["task_id", "credential", "created_at", *_TASK_COLUMNS], list(by_pk))
     owned = [task for task in rows if task.lease == by_pk[task.pk].claim.lease]
     clips: dict[int, list[Clip]] = {task.pk: [] for task in owned}
-    for clip in Clip.objects.filter(task__in=[task.pk for task in owned if _needs_clips(task, by_pk[task.pk])]):
-        clips[clip.task_id].append(clip)
-    sheet = _Sheet(now, rng)
+    clips_hashes = {pk: _clips_hash(answer.snapshot) for pk, answer in by_pk.items() if answer.snapshot is not None}
+    if wanting := [task.pk for task in owned if _needs_clips(task, by_pk[task.pk], clips_hashes)]:
+        for clip in Clip.objects.filter(task__in=wanting):
+            clips[clip.task_id].append(clip)
+    sheet = _Sheet(now, rng, clips_hashes)
     for task in owned:
         _record_one(task, clips[task.pk], by_pk[task.pk], sheet)
     _write(sheet)
 
 
-def _needs_clips(task: MusicTask, answer: Answer) -> bool:
+def _needs_clips(task: MusicTask, answer: Answer, clips_hashes: Mapping[int, str]) -> bool:
     """Most changes are a step of the bar: where the clips are the same and nothing ends, they stay unread."""
     snapshot = answer.snapshot
     if TaskStatus(task.status).is_final or (snapshot is not None and snapshot.final):
         return True
-    return snapshot is not None and _clips_hash(snapshot) != task.clips_hash
+    return snapshot is not None and clips_hashes[task.pk] != task.clips_hash
 
 
 def _clips_hash(snapshot: TaskSnapshot) -> str:
@@ -189,7 +205,7 @@ def _clips_hash(snapshot: TaskSnapshot) -> str:
 
 
 def _record_one(task: MusicTask, clips: list[Clip], answer: Answer, sheet: _Sheet) -> None:
-    before = _visible_state(task)
+    before, others = _visible_state(task), _others(task)
     task.lease = None
     task.polled_at = sheet.now
     if answer.error is not None:
@@ -205,6 +221,8 @@ def _record_one(task: MusicTask, clips: list[Clip], answer: Answer, sheet: _Shee
     if _visible_state(task) != before:
         task.stamp += 1
     sheet.tasks.append(task)
+    if _others(task) != others:
+        sheet.reworked.append(task)
 
 
 def _visible_state(task: MusicTask) -> tuple[object, ...]:
@@ -239,7 +257,7 @@ def _take(task: MusicTask, clips: list[Clip], answer: Answer, snapshot: TaskSnap
             "lyrics_title": snapshot.lyrics.title, "lyrics_text": snapshot.lyrics.text,
             "lyrics_tags": snapshot.lyrics.tags, "title": snapshot.lyrics.title, "tags": snapshot.lyrics.tags,
         })  # fmt: skip
-    clips_hash = _clips_hash(snapshot)
+    clips_hash = sheet.clips_hashes[task.pk]
     if clips_hash != task.clips_hash:
         task.clips_hash = clips_hash
         told |= _take_clips(task, clips, snapshot.clips, sheet)
@@ -398,7 +416,8 @@ def _end(task: MusicTask, ended: Ended) -> None:
 
 def _meet_error(task: MusicTask, clips: Sequence[Clip], error: ProviderError, answer: Answer, sheet: _Sheet) -> None:
     """Say what was met; what is known of the task is not touched."""
-    refusal = error.kind in (ErrorKind.KEY_REFUSED, ErrorKind.QUOTA)
+    refusal = error.kind in REFUSALS
+    was_refused = task.poll_error in REFUSALS
     if (task.poll_error, task.poll_error_status, task.poll_error_cause) != (error.kind, error.http_status, error.cause):
         sheet.tell(
             task, Kind.HELD if refusal else Kind.ERROR,
@@ -411,7 +430,11 @@ def _meet_error(task: MusicTask, clips: Sequence[Clip], error: ProviderError, an
     task.error_count = min(task.error_count + 1, 1000)
     if task.credential_id is not None:
         if refusal:
-            sheet.refusals[task.credential_id] = (answer.credential_version, error)
+            refusals = sheet.refusals
+            if was_refused and not task.hold:
+                refusals = sheet.doubted
+                task.poll_error_cause = ONLY_THIS
+            refusals[task.credential_id] = (answer.credential_version, error)
         elif error.kind is ErrorKind.RATE_LIMITED:
             sheet.pauses[task.credential_id] = sheet.now + timedelta(seconds=error.retry_after or pace.FASTEST_SECONDS)
         elif error.kind is ErrorKind.UNKNOWN_TASK:
@@ -433,6 +456,8 @@ def _plan_after_error(task: MusicTask, clips: Sequence[Clip], error: ProviderErr
             _end(task, Ended.UNKNOWN_TASK)
             return
         seconds = pace.MISSING_SECONDS * 1.25
+    elif error.kind in REFUSALS:
+        seconds = pace.REFUSED_SECONDS
     else:
         seconds = max(error.retry_after or 0.0, pace.error_pace(task.error_count, quiet))
     if quiet >= pace.GIVE_UP_AFTER:
@@ -459,8 +484,17 @@ _CLIP_COLUMNS = [
 ]  # fmt: skip
 
 
+_STEP_COLUMNS = [
+    "status", "raw_status", "progress", "next_poll_at", "lease", "polled_at", "changed_at", "stamp", "answer_hash",
+]  # fmt: skip
+"""What a step of the bar changes, which is what most answers bring."""
+_OTHER_COLUMNS = [name for name in _TASK_COLUMNS if name not in _STEP_COLUMNS]
+_others = attrgetter(*_OTHER_COLUMNS)
+
+
 def _write(sheet: _Sheet) -> None:
-    update_from(sheet.tasks, _TASK_COLUMNS)
+    update_from(sheet.tasks, _STEP_COLUMNS)
+    update_from(sheet.reworked, _OTHER_COLUMNS)
     update_rows(TaskText, ["raw_answer"], sheet.raw_answers)
     update_rows(TaskText, ["search_text"], sheet.search_texts)
     update_from([*sheet.clips.values()], _CLIP_COLUMNS)
@@ -468,13 +502,15 @@ def _write(sheet: _Sheet) -> None:
     TaskEvent.objects.bulk_create(sheet.events)
     for pk, (version, error) in sheet.refusals.items():
         _rest(pk, version, error, sheet.now)
+    for pk, (version, error) in sheet.doubted.items():
+        _rest(pk, version, error, sheet.now, unless_works=True)
     for pk, until in sheet.pauses.items():
         Credential.objects.filter(pk=pk).update(paused_until=until)
     for credential in Credential.objects.filter(pk__in=sheet.waking, state=Credential.State.RESTING):
         credential.wake(sheet.now)
 
 
-def _rest(pk: int, version: int | None, error: ProviderError, now: datetime) -> None:
+def _rest(pk: int, version: int | None, error: ProviderError, now: datetime, *, unless_works: bool = False) -> None:
     """Let the credential rest, unless its key was replaced while the answer was on its way."""
     credentials = Credential.objects.filter(pk=pk)
     if connection.features.has_select_for_update:
@@ -483,6 +519,8 @@ def _rest(pk: int, version: int | None, error: ProviderError, now: datetime) -> 
     if credential is None or credential.state == Credential.State.DISABLED:
         return
     if version is not None and version != credential.version:
+        return
+    if unless_works and credential.worked_lately(now):
         return
     hold = Hold.QUOTA if error.kind is ErrorKind.QUOTA else Hold.KEY_REFUSED
     if error.cause == "seal_broken":

@@ -44,6 +44,7 @@ def task_check(request: PersonRequest, public_id: UUID) -> HttpResponse:
     require_tracking(request)
     if found.request_poll(actor=request.user, now=timezone.now()):
         check_now([found.pk])
+        messages.info(request, _("Checked just now."))
     else:
         messages.error(request, _("This task cannot be checked: its credential is disabled or deleted."))
     return _after(request, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -33,6 +34,8 @@ class Command(BaseCommand):
         parser.add_argument("--demo", action="store_true", help="add a simulated provider, a team and songs")
 
     def handle(self, *, host: str, port: int, demo: bool, **_options: Any) -> None:
+        # Database, keys and logs of the database are their owner's alone; the parts inherit this.
+        os.umask(0o077)
         if problem := port_problem(host, port):
             raise CommandError(problem)
         self._warn_of_hosts(host)
