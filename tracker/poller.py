@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
+import sys
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +31,7 @@ from tracker import pace
 from tracker.checking import Job, make_jobs, note_batches, open_accesses, outbound_policy, run_job
 from tracker.fetching import Access
 from tracker.models import Answer, Claim, Credential, MusicTask, claim, record, release
+from tracker.models.recording import LEASE
 from tracker.outbound import Outbound
 from tracker.providers import ErrorKind, ProviderError
 
@@ -38,7 +42,9 @@ HELD = 2000
 """Claims in hand at most: waiting, asked for, or waiting to be written."""
 CLAIM_SIZE = 400
 WRITE_SIZE = 200
-WRITE_AFTER_SECONDS = 0.02
+WRITE_AFTER_SECONDS = 0.1
+"""How long an answer waits for company while others are on their way: a batch of fifty costs as much as one of 200."""
+LOOK_AGAIN_SECONDS = 0.02
 IDLE_SECONDS = 0.5
 HOUSEKEEPING_SECONDS = 15.0
 STOP_SECONDS = 7.0
@@ -52,7 +58,8 @@ KEEP_REMOVED = timedelta(days=30)
 class Lane:
     """The requests to one provider host, so that a slow one does not hold up the others."""
 
-    queue: deque[Job] = field(default_factory=deque)
+    queue: deque[tuple[Job, float]] = field(default_factory=deque)
+    """Jobs, and until when (of the monotonic clock) they may start."""
     workers: set[asyncio.Task[None]] = field(default_factory=set)
     held: int = 0
 
@@ -71,6 +78,7 @@ class Poller:
         self._writes: set[asyncio.Future[None]] = set()
         self._flushing: asyncio.TimerHandle | None = None
         self._held = 0
+        self._handed_over = 0
         self._paused: dict[int, datetime] = {}
         self._tended_at: datetime | None = None
         self._stop = asyncio.Event()
@@ -106,27 +114,23 @@ class Poller:
             elif self._once and self._held == 0:
                 return
             else:
-                await self._pause(IDLE_SECONDS if self._held == 0 else WRITE_AFTER_SECONDS)
+                await self._pause(IDLE_SECONDS if self._held == 0 else LOOK_AGAIN_SECONDS)
 
     async def _dispatch(
         self, claims: Sequence[Claim], accesses: dict[int, Access | ProviderError], client: Outbound
     ) -> None:
         now = timezone.now()
-        ready: list[Claim] = []
-        waiting: dict[datetime, list[Claim]] = {}
-        for one in claims:
-            until = self._paused_until(one.credential_id, accesses, now)
-            if until is None:
-                ready.append(one)
-            else:
-                waiting.setdefault(until, []).append(one)
-        for until, group in waiting.items():
-            await self._give_back(group, at=until + timedelta(seconds=self._rng.uniform(0.1, 2)))
-        jobs, answers = make_jobs(ready, accesses)
+        pauses = {pk: self._paused_until(pk, accesses, now) for pk in {one.credential_id for one in claims}}
+        for credential_id, until in pauses.items():
+            if until is not None:
+                group = [one for one in claims if one.credential_id == credential_id]
+                await self._give_back(group, at=until + timedelta(seconds=self._rng.uniform(0.1, 2)))
+        jobs, answers = make_jobs((one for one in claims if pauses[one.credential_id] is None), accesses)
         self._held += len(answers)
         self._keep(answers)
-        for job in jobs:
-            await self._enqueue(job, client, now)
+        start_by = time.monotonic() + (claims[0].until - LEASE + START_WITHIN - now).total_seconds()
+        refused = [one for job in jobs if not self._enqueue(job, client, start_by) for one in job.claims]
+        await self._give_back(refused, at=now + timedelta(seconds=self._rng.uniform(2, 5)))
 
     def _paused_until(
         self, credential_id: int | None, accesses: dict[int, Access | ProviderError], now: datetime
@@ -138,20 +142,25 @@ class Poller:
         until = max((moment for moment in (said, heard) if moment), default=None)
         return until if until and until > now else None
 
-    async def _enqueue(self, job: Job, client: Outbound, now: datetime) -> None:
+    def _enqueue(self, job: Job, client: Outbound, start_by: float) -> bool:
+        """Put ``job`` in its lane; False where that is full."""
         host = urlsplit(job.access.base_url).netloc
-        lane = self._lanes.setdefault(host, Lane())
-        busy = sum(1 for other in self._lanes.values() if other.held)
-        if lane.held >= (HELD if busy <= 1 else HELD * 6 // 10):
-            await self._give_back(job.claims, at=now + timedelta(seconds=self._rng.uniform(2, 5)))
-            return
+        lane = self._lanes.get(host)
+        if lane is None:
+            lane = self._lanes[host] = Lane()
+        if lane.held >= HELD * 6 // 10 and (lane.held >= HELD or self._busy_lanes() > 1):
+            return False
         self._held += len(job.claims)
         lane.held += len(job.claims)
-        lane.queue.append(job)
+        lane.queue.append((job, start_by))
         if len(lane.workers) < self._policy.connections_per_host:
             worker = asyncio.create_task(self._work(lane, client))
             lane.workers.add(worker)
             worker.add_done_callback(lane.workers.discard)
+        return True
+
+    def _busy_lanes(self) -> int:
+        return sum(1 for lane in self._lanes.values() if lane.held)
 
     async def _give_back(self, claims: Sequence[Claim], *, at: datetime) -> None:
         if claims:
@@ -164,16 +173,16 @@ class Poller:
         while not self._stop.is_set():
             if not lane.queue:
                 return
-            job = lane.queue.popleft()
+            job, start_by = lane.queue.popleft()
             try:
-                await self._run(job, client)
+                await self._run(job, client, start_by)
             finally:
                 lane.held -= len(job.claims)
 
-    async def _run(self, job: Job, client: Outbound) -> None:
+    async def _run(self, job: Job, client: Outbound, start_by: float) -> None:
         answers: list[Answer] = []
         try:
-            if not self._is_late(job):
+            if time.monotonic() <= start_by and not self._is_paused(job.access):
                 answers = await run_job(job, client)
         except Exception:
             # A fault of ours must not end the worker; the claims come back with their leases.
@@ -182,14 +191,13 @@ class Poller:
             self._held -= len(job.claims) - len(answers)
         for answer in answers:
             self._listen(answer, job.access)
-        self._keep(answers)
         if job.answers_batches not in (None, job.access.answers_batches):
             self._learned.append(job)
+        self._keep(answers)
 
-    def _is_late(self, job: Job) -> bool:
-        now = timezone.now()
-        until = self._paused.get(job.access.credential_id)
-        return now > job.claims[0].until - (timedelta(seconds=60) - START_WITHIN) or bool(until and until > now)
+    def _is_paused(self, access: Access) -> bool:
+        until = self._paused.get(access.credential_id)
+        return until is not None and until > timezone.now()
 
     def _listen(self, answer: Answer, access: Access) -> None:
         """Heed at once what concerns the requests that are about to be made."""
@@ -204,7 +212,9 @@ class Poller:
     def _keep(self, answers: Sequence[Answer]) -> None:
         """Take answers to be written, in batches, as soon as one is full or a moment has passed."""
         self._answers += answers
-        if len(self._answers) >= WRITE_SIZE:
+        # Nothing else is on its way: there is no company to wait for.
+        is_last = len(self._answers) + self._handed_over >= self._held
+        if len(self._answers) >= WRITE_SIZE or (is_last and self._answers):
             self._flush()
         elif self._answers and self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_later(WRITE_AFTER_SECONDS, self._flush)
@@ -219,10 +229,12 @@ class Poller:
             learned, self._learned = self._learned, []
             write = asyncio.ensure_future(self._in_database(partial(_record_batch, batch, learned, self._rng)))
             self._writes.add(write)
+            self._handed_over += len(batch)
             write.add_done_callback(partial(self._written, len(batch)))
 
     def _written(self, count: int, write: asyncio.Future[None]) -> None:
         self._held -= count
+        self._handed_over -= count
         self._writes.discard(write)
         if not write.cancelled() and (error := write.exception()) is not None:
             log.warning("%d answers could not be written (%s); their tasks are asked for again", count, error)
@@ -269,7 +281,7 @@ class Poller:
             for worker in late:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
-        left = [one for lane in self._lanes.values() for job in lane.queue for one in job.claims]
+        left = [one for lane in self._lanes.values() for job, _ in lane.queue for one in job.claims]
         with contextlib.suppress(OperationalError, InterfaceError):
             await self._give_back(left, at=timezone.now())
 
@@ -277,6 +289,15 @@ class Poller:
 def _claim(due_by: datetime | None) -> tuple[list[Claim], dict[int, Access | ProviderError]]:
     claims = claim(timezone.now(), limit=CLAIM_SIZE, due_by=due_by)
     return claims, open_accesses(claims)
+
+
+def settle_process() -> None:
+    """Make a process that does nothing but poll ready for it; to be called once, when all is loaded."""
+    # What is loaded by now stays: the collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()
+    # The database thread and the event loop take turns; five milliseconds a turn leave each waiting for the other.
+    sys.setswitchinterval(0.001)
 
 
 def keep_house(now: datetime) -> None:

@@ -16,7 +16,7 @@ _SECRET_NAME = re.compile(
 _SECRET_TEXT = re.compile(r"(?i)\b(?:sk|pk|rk)-[a-z0-9_-]{8,}|\bbearer\s+[^\s\"']{8,}")
 
 # Looking for a few letters is ten times cheaper than the patterns, and most answers have none of them.
-_SECRET_STARTS = ("sk-", "pk-", "rk-", "bearer")
+_SECRET_STARTS = (b"sk-", b"pk-", b"rk-", b"bearer")
 _NAME_STEMS = (b"key", b"token", b"secret", b"auth", b"password", b"hook", b"call", b"cookie")
 
 
@@ -38,7 +38,8 @@ def redact_text(text: str, *, key: str) -> str:
     """``text`` without ``key`` and without anything that looks like one."""
     if key:
         text = text.replace(key, REMOVED)
-    lower = text.lower()
+    # Bytes are lowered several times faster than text with Chinese in it.
+    lower = text.encode("utf-8", "replace").lower()
     if any(start in lower for start in _SECRET_STARTS):
         text = _SECRET_TEXT.sub(REMOVED, text)
     return text

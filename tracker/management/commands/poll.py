@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from tracker.poller import Poller
+from tracker.poller import Poller, settle_process
 
 
 class Command(BaseCommand):
@@ -26,11 +24,7 @@ class Command(BaseCommand):
 
 async def poll(*, once: bool) -> None:
     """Run a poller that SIGINT and SIGTERM stop within ten seconds, with nothing lost."""
-    # What is loaded by now stays: the collector need not look through it again and again.
-    gc.collect()
-    gc.freeze()
-    # The database thread and the event loop take turns; five milliseconds a turn leave each waiting for the other.
-    sys.setswitchinterval(0.001)
+    settle_process()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
