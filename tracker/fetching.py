@@ -142,7 +142,7 @@ async def _halve(
 def _fails_whole(replies: Mapping[str, Reply]) -> bool:
     """Whether the request failed in a way that one id among many may have caused."""
     errors = [reply.error for reply in replies.values() if reply.error is not None]
-    return bool(errors) and len(errors) == len(replies) and errors[0].cause in ("server_error", "too_large")
+    return bool(errors) and len(errors) == len(replies) and errors[0].cause == "server_error"
 
 
 def _read_item(access: Access, item: bytes, known_hash: str) -> Reply:
