@@ -5,19 +5,12 @@ from __future__ import annotations
 from django.core.exceptions import PermissionDenied
 
 from tracker.middleware import PersonRequest
-from tracker.models import Membership
+from tracker.models import Act, Membership
 
 
-def require_member(request: PersonRequest) -> Membership:
-    """The person's place in a team. 403 for somebody who is in none."""
-    if request.membership is None:
-        raise PermissionDenied
-    return request.membership
-
-
-def require_tracking(request: PersonRequest) -> Membership:
-    """The same, for what a viewer may not do: add tasks and keep credentials."""
-    membership = require_member(request)
-    if not membership.can_track:
+def require(request: PersonRequest, act: Act) -> Membership:
+    """The person's place in the team they look at. 403 for somebody who is in none, or may not do ``act``."""
+    membership = request.membership
+    if membership is None or not membership.may(act):
         raise PermissionDenied
     return membership

@@ -30,6 +30,10 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
     def owned_by(self, user: User, team: Team) -> Self:
         return self.filter(owner=user, team=team)
 
+    def open_to(self, user: User, team: Team) -> Self:
+        """What the person may track with in ``team``: their own, and what colleagues lend."""
+        return self.filter(models.Q(owner=user) | models.Q(team_may_use=True), team=team).usable()
+
     def usable(self) -> Self:
         """May be picked for tracking: a resting one too, since the person may know that it works again."""
         return self.exclude(state=Credential.State.DISABLED)
@@ -59,6 +63,7 @@ class Credential(models.Model):
     base_url = models.CharField(_("base URL"), max_length=500)
     sealed_key = models.TextField(editable=False)
     last_four = models.CharField(_("last four characters"), max_length=4, editable=False)
+    team_may_use = models.BooleanField(_("the team may use it"), default=False)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.ACTIVE)
     rest_kind = models.CharField(_("reason of rest"), max_length=20, blank=True, choices=Hold)
     rest_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True, blank=True)

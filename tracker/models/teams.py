@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
+from uuid import uuid4
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
+
+from tracker.models.links import hash_token
+from tracker.models.roles import MAY, RANK, Act, Role
 
 
 class UserManager(BaseUserManager["User"]):
@@ -70,16 +73,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name
 
 
-class Role(models.TextChoices):
-    OWNER = "owner", _("Owner")
-    ADMIN = "admin", _("Admin")
-    MEMBER = "member", _("Member")
-    VIEWER = "viewer", _("Viewer")
-
-
 class Team(models.Model):
     """People who work on the same board."""
 
+    public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
     name = models.CharField(_("name"), max_length=80)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     members: models.ManyToManyField[User, Membership] = models.ManyToManyField(
@@ -97,6 +94,7 @@ class Team(models.Model):
 class Membership(models.Model):
     """One person's place in one team."""
 
+    public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
     team = models.ForeignKey(Team, models.CASCADE, related_name="memberships", verbose_name=_("team"))
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name=_("person"))
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.MEMBER)
@@ -113,10 +111,20 @@ class Membership(models.Model):
     def __str__(self) -> str:
         return f"{self.user} · {self.team}"
 
+    def may(self, act: Act) -> bool:
+        return act in MAY[Role(self.role)]
+
     @property
-    def can_track(self) -> bool:
-        """May add tasks and keep credentials; a viewer looks and listens."""
-        return self.role != Role.VIEWER
+    def acts(self) -> dict[str, bool]:
+        """For templates: ``membership.acts.track``."""
+        allowed = MAY[Role(self.role)]
+        return {act.value: act in allowed for act in Act}
+
+    def outranks(self, role: str) -> bool:
+        """Whether somebody with ``role`` may be invited, changed or removed: an owner by owners, others from above."""
+        if self.may(Act.MANAGE_TEAM):
+            return True
+        return self.may(Act.MANAGE_MEMBERS) and RANK[Role(role)] < RANK[Role(self.role)]
 
 
 class EntryLinkQuerySet(models.QuerySet["EntryLink"]):
@@ -124,7 +132,7 @@ class EntryLinkQuerySet(models.QuerySet["EntryLink"]):
         return self.filter(used_at=None, expires_at__gt=now)
 
     def for_token(self, token: str) -> Self:
-        return self.filter(token_hash=EntryLink.hash_token(token))
+        return self.filter(token_hash=hash_token(token))
 
 
 class EntryLink(models.Model):
@@ -151,10 +159,6 @@ class EntryLink(models.Model):
     def __str__(self) -> str:
         return self.get_purpose_display()
 
-    @staticmethod
-    def hash_token(token: str) -> str:
-        return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
     @classmethod
     def issue(cls, purpose: Purpose, *, now: datetime, user: User | None = None) -> str:
         """Make a link and return its token, which cannot be read again. Earlier links of the kind end."""
@@ -163,7 +167,7 @@ class EntryLink(models.Model):
             cls.objects.filter(purpose=purpose, user=user, used_at=None).delete()
             cls.objects.create(
                 purpose=purpose,
-                token_hash=cls.hash_token(token),
+                token_hash=hash_token(token),
                 user=user,
                 created_at=now,
                 expires_at=now + cls.LIFETIME,

@@ -21,11 +21,11 @@ from tracker.cards import TaskCard, load_cards, thin
 from tracker.checking import check_now
 from tracker.forms import PAGE_SIZE, BoardFilter, TrackForm
 from tracker.middleware import PersonRequest
-from tracker.models import Credential, Membership, MusicTask, Team, User
+from tracker.models import Act, Credential, Membership, MusicTask, Team, User
 from tracker.models.tasks import COUNTED_AT_MOST, MusicTaskQuerySet, Shelf
 from tracker.pages import load_page
 from tracker.pasting import MAX_IDS, Pasted, read_pasted
-from tracker.permissions import require_member, require_tracking
+from tracker.permissions import require
 from tracker.providers import PROVIDERS
 
 MOST_CHOICES = 200
@@ -48,9 +48,13 @@ def board(request: PersonRequest) -> HttpResponse:
 def _render_board(
     request: PersonRequest, shown: BoardFilter, form: TrackForm | None = None, *, status: int = 200
 ) -> HttpResponse:
-    membership = require_member(request)
+    membership = require(request, Act.LOOK)
     credentials = _team_credentials(membership.team)
-    mine = [one for one in credentials if one.owner_id == request.user.pk and one.state != one.State.DISABLED]
+    mine = [
+        one
+        for one in credentials
+        if (one.owner_id == request.user.pk or one.team_may_use) and one.state != one.State.DISABLED
+    ]
     page = _load_page(shown, membership, now=timezone.now())
     counts = MusicTask.objects.shelf_counts(membership.team)
     context = {
@@ -64,7 +68,7 @@ def _render_board(
         "providers": list(PROVIDERS),
         "credentials": credentials,
         "people": _people(membership.team),
-        "can_track": membership.can_track,
+        "can_track": membership.may(Act.TRACK),
     }
     return render(request, "tracker/board.html", context, status=status)
 
@@ -158,7 +162,7 @@ def track_tasks(request: PersonRequest) -> HttpResponse:
     """Track what was pasted, ask the provider at once, and show the board."""
     if request.method != "POST":
         return redirect("board")
-    membership = require_tracking(request)
+    membership = require(request, Act.TRACK)
     form = TrackForm(request.POST, credentials=_usable(membership))
     if not form.is_valid():
         response = _render_board(request, BoardFilter(), form, status=422)
@@ -180,7 +184,7 @@ def track_tasks(request: PersonRequest) -> HttpResponse:
 
 
 def _usable(membership: Membership) -> list[Credential]:
-    return list(Credential.objects.owned_by(membership.user, membership.team).usable())
+    return list(Credential.objects.open_to(membership.user, membership.team).select_related("owner"))
 
 
 def _tracked_message(new: int, pasted: Pasted) -> str:
@@ -196,7 +200,7 @@ def _tracked_message(new: int, pasted: Pasted) -> str:
 @require_POST
 def track_preview(request: PersonRequest) -> HttpResponse:
     """What would be tracked: new, already here, invalid."""
-    membership = require_tracking(request)
+    membership = require(request, Act.TRACK)
     pasted = read_pasted(request.POST.get("ids", ""))
     credential = _picked(request, membership)
     known: dict[str, UUID] = {}
@@ -232,7 +236,7 @@ class Seen:
 @never_cache
 def board_refresh(request: PersonRequest) -> HttpResponse:
     """The cards that changed since the page saw them; 204, which leaves a playing <audio> untouched, if none did."""
-    membership = require_member(request)
+    membership = require(request, Act.LOOK)
     seen = read_seen(request.GET.getlist("seen"))
     tasks = MusicTask.objects.of_team(membership.team)
     stamps = dict(tasks.filter(public_id__in=seen).values_list("public_id", "stamp"))
@@ -292,4 +296,4 @@ def _changes(
         for card in cards
         if seen[UUID(card.id)].state != card.standing.key
     ]
-    return {"cards": cards, "pages": pages, "said": said, "can_track": membership.can_track}
+    return {"cards": cards, "pages": pages, "said": said, "can_track": membership.may(Act.TRACK)}

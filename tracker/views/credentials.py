@@ -18,9 +18,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from tracker.checking import check_now
 from tracker.credential_forms import CredentialEditForm, CredentialForm, Verdict, verdict_for
 from tracker.middleware import PersonRequest
-from tracker.models import Credential, Membership, MusicTask
+from tracker.models import Act, Credential, Membership, MusicTask
 from tracker.models.credentials import CredentialQuerySet
-from tracker.permissions import require_member, require_tracking
+from tracker.permissions import require
 
 CHECKED_AT_ONCE = 20
 """Waiting tasks that are asked for at once when a key comes back; the poller takes the others."""
@@ -29,17 +29,19 @@ CHECKED_AT_ONCE = 20
 @require_safe
 @never_cache
 def credentials(request: PersonRequest) -> HttpResponse:
-    membership = require_member(request)
+    membership = require(request, Act.LOOK)
     live = MusicTask.objects.live().filter(credential=OuterRef("pk"), removed_at=None).order_by()
     live_count = live.values("credential").annotate(count=Count("pk")).values("count")
     own = _own(membership).annotate(live_count=Coalesce(Subquery(live_count), 0))
-    return render(request, "tracker/credentials.html", {"credentials": own, "can_add": membership.can_track})
+    return render(
+        request, "tracker/credentials.html", {"credentials": own, "can_add": membership.may(Act.KEEP_CREDENTIALS)}
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def credential_add(request: PersonRequest) -> HttpResponse:
-    form = _form(request, require_tracking(request))
+    form = _form(request, require(request, Act.KEEP_CREDENTIALS))
     if form.is_valid() and (saved := form.save()):
         messages.success(request, _("%(credential)s is saved.") % {"credential": saved})
         return redirect("credentials")
@@ -49,7 +51,7 @@ def credential_add(request: PersonRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def credential(request: PersonRequest, public_id: UUID) -> HttpResponse:
-    membership = require_tracking(request)
+    membership = require(request, Act.KEEP_CREDENTIALS)
     with transaction.atomic():
         found = get_object_or_404(_own(membership).select_for_update(), public_id=public_id)
         form = _form(request, membership, found)
@@ -66,7 +68,7 @@ def credential(request: PersonRequest, public_id: UUID) -> HttpResponse:
 @never_cache
 def credential_test(request: PersonRequest) -> HttpResponse:
     """Try what stands in the form, without saving it. The answer to htmx leaves the form alone."""
-    membership = require_tracking(request)
+    membership = require(request, Act.KEEP_CREDENTIALS)
     stored = None
     if text := request.POST.get("credential"):
         stored = get_object_or_404(_own(membership), public_id=_uuid(text))
@@ -80,7 +82,7 @@ def credential_test(request: PersonRequest) -> HttpResponse:
 @require_POST
 def credential_wake(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Try again now; the first tasks are asked for at once, so that the page tells the outcome."""
-    found = get_object_or_404(_own(require_tracking(request)), public_id=public_id)
+    found = get_object_or_404(_own(require(request, Act.KEEP_CREDENTIALS)), public_id=public_id)
     found.wake(timezone.now())
     _check_waiting(found)
     found.refresh_from_db()
@@ -91,7 +93,7 @@ def credential_wake(request: PersonRequest, public_id: UUID) -> HttpResponse:
 
 @require_POST
 def credential_disable(request: PersonRequest, public_id: UUID) -> HttpResponse:
-    found = get_object_or_404(_own(require_member(request)), public_id=public_id)
+    found = get_object_or_404(_own(require(request, Act.LOOK)), public_id=public_id)
     found.disable()
     messages.success(request, _("%(credential)s is disabled. Its tasks wait.") % {"credential": found})
     return redirect("credentials")
@@ -105,7 +107,7 @@ def credential_enable(request: PersonRequest, public_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def credential_delete(request: PersonRequest, public_id: UUID) -> HttpResponse:
-    found = get_object_or_404(_own(require_member(request)), public_id=public_id)
+    found = get_object_or_404(_own(require(request, Act.LOOK)), public_id=public_id)
     if request.method == "POST":
         found.remove()
         messages.success(request, _("%(credential)s is deleted.") % {"credential": found})

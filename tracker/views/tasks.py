@@ -15,9 +15,9 @@ from django.views.decorators.http import require_POST, require_safe
 from tracker.cards import load_cards, thin
 from tracker.checking import check_now
 from tracker.middleware import PersonRequest
-from tracker.models import MusicTask
+from tracker.models import Act, MusicTask
 from tracker.pages import load_page
-from tracker.permissions import require_tracking
+from tracker.permissions import require
 from tracker.templatetags.board_tags import UNDO
 
 
@@ -33,7 +33,7 @@ def task(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Everything about one task."""
     found = _find(request, public_id)
     page = load_page(found, person_id=request.user.pk, now=timezone.now())
-    can_track = bool(request.membership and request.membership.can_track)
+    can_track = bool(request.membership and request.membership.may(Act.TRACK))
     return render(request, "tracker/task.html", {"page": page, "card": page.card, "can_track": can_track})
 
 
@@ -41,7 +41,7 @@ def task(request: PersonRequest, public_id: UUID) -> HttpResponse:
 def task_check(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Ask the provider now."""
     found = _find(request, public_id)
-    require_tracking(request)
+    require(request, Act.TRACK)
     if found.request_poll(actor=request.user, now=timezone.now()):
         check_now([found.pk])
         messages.info(request, _("Checked just now."))
@@ -54,7 +54,7 @@ def task_check(request: PersonRequest, public_id: UUID) -> HttpResponse:
 def task_stop(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Stop to ask; everything known stays."""
     found = _find(request, public_id)
-    require_tracking(request)
+    require(request, Act.TRACK)
     found.stop(actor=request.user, now=timezone.now())
     return _after(request, found)
 
@@ -63,7 +63,7 @@ def task_stop(request: PersonRequest, public_id: UUID) -> HttpResponse:
 def task_remove(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Take the task off the board, with a way back."""
     found = _find(request, public_id)
-    require_tracking(request)
+    require(request, Act.TRACK)
     found.remove(actor=request.user, now=timezone.now())
     messages.success(request, _("Removed “%(title)s”.") % {"title": found}, extra_tags=f"{UNDO}{found.public_id}")
     if _wants_card(request):
@@ -74,7 +74,7 @@ def task_remove(request: PersonRequest, public_id: UUID) -> HttpResponse:
 @require_POST
 def task_restore(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Bring a removed task back."""
-    membership = require_tracking(request)
+    membership = require(request, Act.TRACK)
     removed = MusicTask.objects.filter(team=membership.team).exclude(removed_at=None)
     found = get_object_or_404(removed, public_id=public_id)
     found.restore(actor=request.user, now=timezone.now())
