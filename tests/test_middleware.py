@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from tracker.models import User
+from tracker.models import Team, User
+from tracker.models.people import found_team
 
 
 @pytest.mark.django_db
@@ -74,3 +78,68 @@ def test_htmx_is_not_sent_anywhere_else_after_signing_in(client: Client, current
     headers = {"HX-Request": "true", "HX-Current-URL": current}
     response = client.get("/credentials/", headers=headers)
     assert response["HX-Redirect"] == "/accounts/login/?next=%2F"
+
+
+# Which team ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def second(alice: User) -> Team:
+    """Alice's other team."""
+    return found_team("Late Night Radio", owner=alice).team
+
+
+def shown_team(client: Client) -> str:
+    found = re.search(r'class="switch__name">(.*?)</b>', client.get("/account/").content.decode())
+    assert found
+    return found[1]
+
+
+def choose(client: Client, team: Team) -> None:
+    assert client.post("/team/switch/", {"team": str(team.public_id)}).status_code == 302
+
+
+@pytest.mark.django_db
+def test_a_first_session_begins_with_the_first_team(signed_in: Client, team: Team, second: Team) -> None:
+    assert shown_team(signed_in) == team.name
+
+
+@pytest.mark.django_db
+def test_a_new_session_begins_with_the_team_looked_at_last(
+    signed_in: Client, alice: User, team: Team, second: Team
+) -> None:
+    choose(signed_in, second)
+    later = Client()
+    later.force_login(alice)
+    assert shown_team(later) == second.name
+
+
+@pytest.mark.django_db
+def test_choosing_in_one_session_moves_no_other(signed_in: Client, alice: User, team: Team, second: Team) -> None:
+    other = Client()
+    other.force_login(alice)
+    assert shown_team(other) == team.name
+    choose(signed_in, second)
+    assert shown_team(signed_in) == second.name
+    assert shown_team(other) == team.name
+
+
+@pytest.mark.django_db
+def test_a_session_of_a_team_that_is_gone_falls_back(signed_in: Client, team: Team, second: Team) -> None:
+    choose(signed_in, second)
+    second.delete()
+    assert shown_team(signed_in) == team.name
+
+
+@pytest.mark.django_db
+def test_many_teams_cost_no_more_questions_than_one(
+    signed_in: Client, alice: User, team: Team, django_assert_num_queries: Any
+) -> None:
+    shown_team(signed_in)
+    with django_assert_num_queries(3):
+        shown_team(signed_in)
+    for number in range(20):
+        found_team(f"Team {number}", owner=alice)
+    shown_team(signed_in)
+    with django_assert_num_queries(3):
+        shown_team(signed_in)

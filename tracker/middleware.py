@@ -21,6 +21,8 @@ from django_htmx.middleware import HtmxDetails
 from tracker.models import Membership, Team, User
 
 THEME_COOKIE_NAME = "musicboard_theme"
+TEAM_KEY = "team"
+"""Under which a session keeps the public id of the team it looks at."""
 
 # Pages of allauth that have no place here: an address is given by an admin, and nobody signs in by code.
 CLOSED_PAGES = frozenset(
@@ -34,13 +36,16 @@ class PersonRequest(HttpRequest):
 
     user: User
     htmx: HtmxDetails
+    memberships: list[Membership]
+    """All the person's places, the one looked at last first."""
     membership: Membership | None
+    """The place in the team they look at: everything shown belongs to that one."""
     team: Team | None
     theme: str
 
 
 class PersonMiddleware:
-    """Sets ``membership``, ``team`` and ``theme`` on the request, and speaks the person's language.
+    """Sets ``memberships``, ``membership``, ``team`` and ``theme`` on the request, and speaks the person's language.
 
     A stranger costs no query: without a session there is nobody to look up.
     """
@@ -50,7 +55,9 @@ class PersonMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         user = request.user
-        membership = _membership_of(user)
+        memberships = _memberships_of(user)
+        membership = _current(request, memberships)
+        request.memberships = memberships  # type: ignore[attr-defined]
         request.membership = membership  # type: ignore[attr-defined]
         request.team = membership.team if membership else None  # type: ignore[attr-defined]
         request.theme = _theme_of(request)  # type: ignore[attr-defined]
@@ -69,14 +76,34 @@ class PersonMiddleware:
 person_middleware = PersonMiddleware
 
 
-def _membership_of(user: User | AnonymousUser) -> Membership | None:
+def look_at(request: HttpRequest, membership: Membership) -> None:
+    """From now on this session shows this team; the person's next one begins with it."""
+    request.session[TEAM_KEY] = str(membership.team.public_id)
+    Membership.objects.filter(pk=membership.pk).update(looked_at=timezone.now())
+
+
+def _memberships_of(user: User | AnonymousUser) -> list[Membership]:
+    """In one query, however many teams there are."""
     if not user.is_authenticated:
-        return None
-    membership = Membership.objects.filter(user=user).select_related("team").order_by("pk").first()
-    if membership is not None:
+        return []
+    memberships = list(Membership.objects.of_person(user).select_related("team"))
+    for membership in memberships:
         # Known already: asking the membership for its person takes no query.
         membership.user = user
-    return membership
+    return memberships
+
+
+def _current(request: HttpRequest, memberships: list[Membership]) -> Membership | None:
+    """The place in the team this session looks at; whoever was removed from it finds themselves in another."""
+    if len(memberships) < 2:
+        return memberships[0] if memberships else None
+    wanted = request.session.get(TEAM_KEY)
+    found = next((one for one in memberships if str(one.team.public_id) == wanted), None)
+    if found is None:
+        found = memberships[0]
+        # Kept from now on: choosing another team in another window must not move this one.
+        request.session[TEAM_KEY] = str(found.team.public_id)
+    return found
 
 
 def _theme_of(request: HttpRequest) -> str:

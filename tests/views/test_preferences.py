@@ -63,5 +63,8 @@ def test_without_a_word_the_way_back_is_where_one_came_from(client: Client) -> N
 
 
 @pytest.mark.django_db
-def test_a_look_changes_nothing(signed_in: Client) -> None:
-    assert signed_in.get("/preferences/?theme=dark").status_code == 405
+def test_a_look_changes_nothing_and_leads_to_the_account(signed_in: Client, alice: User) -> None:
+    response = signed_in.get("/preferences/?theme=dark")
+    assert (response.status_code, response["Location"]) == (302, "/account/")
+    alice.refresh_from_db()
+    assert alice.theme == ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +18,10 @@ class ActivityManager(models.Manager["Activity"]):
     ) -> Activity:
         """Write down that ``actor`` did it. ``subject`` names the thing or the person; never a key, never a link."""
         return self.create(kind=kind, team=team, actor=actor, at=now, subject=subject[:200], detail=detail)
+
+    def prune(self, now: datetime) -> int:
+        """Forget what is older than ``ACTIVITY_DAYS``."""
+        return self.filter(at__lt=now - timedelta(days=settings.ACTIVITY_DAYS)).delete()[0]
 
 
 class Activity(models.Model):

@@ -26,18 +26,20 @@ class Act(StrEnum):
     """Keep credentials of one's own, and lend them to the team."""
     SHARE = "share"
     """Make links to what one sees; change and revoke one's own."""
+    SEE_ACTIVITY = "see_activity"
+    """Read who did what in the team."""
     MANAGE_SHARES = "manage_shares"
     """Change and revoke everybody's links."""
     MANAGE_CREDENTIALS = "manage_credentials"
     """See the health of the credentials that are lent to the team; disable and wake them. Never a key."""
     MANAGE_MEMBERS = "manage_members"
-    """Invite, remove and change roles, below one's own."""
+    """Invite, remove and change roles, below one's own; give the team another name."""
     MANAGE_TEAM = "manage_team"
     """Make owners, transfer, delete the team."""
 
 
 _VIEWER = frozenset({Act.LOOK})
-_MEMBER = _VIEWER | {Act.TRACK, Act.KEEP_CREDENTIALS, Act.SHARE}
+_MEMBER = _VIEWER | {Act.TRACK, Act.KEEP_CREDENTIALS, Act.SHARE, Act.SEE_ACTIVITY}
 _ADMIN = _MEMBER | {Act.MANAGE_SHARES, Act.MANAGE_CREDENTIALS, Act.MANAGE_MEMBERS}
 
 MAY: dict[Role, frozenset[Act]] = {

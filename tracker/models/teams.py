@@ -73,6 +73,15 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name
 
 
+class TeamQuerySet(models.QuerySet["Team"]):
+    def locked(self) -> Self:
+        """To be read inside a transaction: who changes the team's people waits for whoever does so already.
+
+        SQLite knows no such locks and needs none: its transactions are IMMEDIATE, so one at a time writes.
+        """
+        return self.select_for_update(no_key=True)
+
+
 class Team(models.Model):
     """People who work on the same board."""
 
@@ -83,12 +92,23 @@ class Team(models.Model):
         User, through="Membership", related_name="teams"
     )
 
+    objects = TeamQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("team")
         verbose_name_plural = _("teams")
 
     def __str__(self) -> str:
         return self.name
+
+
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def of_person(self, user: User) -> Self:
+        """A person's places, the team looked at last first."""
+        return self.filter(user=user).order_by(models.F("looked_at").desc(nulls_last=True), "pk")
+
+    def owners(self) -> Self:
+        return self.filter(role=Role.OWNER)
 
 
 class Membership(models.Model):
@@ -99,6 +119,10 @@ class Membership(models.Model):
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name=_("person"))
     role = models.CharField(_("role"), max_length=10, choices=Role, default=Role.MEMBER)
     created_at = models.DateTimeField(_("joined at"), auto_now_add=True)
+    looked_at = models.DateTimeField(_("last looked at"), null=True, editable=False)
+    """When the person last chose this team: a new session begins with it."""
+
+    objects = MembershipQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("membership")
@@ -125,6 +149,11 @@ class Membership(models.Model):
         if self.may(Act.MANAGE_TEAM):
             return True
         return self.may(Act.MANAGE_MEMBERS) and RANK[Role(role)] < RANK[Role(self.role)]
+
+    def is_last_owner(self) -> bool:
+        """Whether the team would be left without an owner."""
+        owners = Membership.objects.owners().filter(team=self.team_id)
+        return self.role == Role.OWNER and not owners.exclude(pk=self.pk).exists()
 
 
 class EntryLinkQuerySet(models.QuerySet["EntryLink"]):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import zoneinfo
+from collections.abc import Mapping
 
 from django import forms
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import resolve_url
+from django.shortcuts import redirect, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from tracker.middleware import THEME_COOKIE_NAME
 from tracker.models import User
@@ -33,22 +34,30 @@ class PreferencesForm(forms.Form):
 
 
 @login_not_required
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request: HttpRequest) -> HttpResponse:
+    """One choice, sent by a button of the page; whoever only looks is led to where all of them stand."""
+    if request.method != "POST":
+        return redirect("account")
     form = PreferencesForm(request.POST)
     form.is_valid()
     chosen = form.chosen()
     response = HttpResponseRedirect(_way_back(request))
     if request.user.is_authenticated and chosen:
         User.objects.filter(pk=request.user.pk).update(**chosen)
-    for name, cookie in (("language", settings.LANGUAGE_COOKIE_NAME), ("theme", THEME_COOKIE_NAME)):
-        if name in chosen:
-            _keep(response, cookie, chosen[name])
+    keep_cookies(response, chosen)
     return response
 
 
+def keep_cookies(response: HttpResponse, chosen: Mapping[str, str]) -> None:
+    """Language and theme for the pages before the sign-in."""
+    for name, cookie in (("language", settings.LANGUAGE_COOKIE_NAME), ("theme", THEME_COOKIE_NAME)):
+        if name in chosen:
+            _keep(response, cookie, chosen[name])
+
+
 def _keep(response: HttpResponse, cookie: str, value: str) -> None:
-    """The cookie is for the pages before the sign-in; an empty choice means: as the browser says."""
+    """An empty choice means: as the browser says."""
     if not value:
         response.delete_cookie(cookie, samesite="Lax")
         return
