@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -11,12 +12,15 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import Sum
 from django.utils import timezone
 
 from tests.conftest import make_credential
 from tracker.demo.running import DemoServer
-from tracker.models import Credential, MusicTask, Team, User, claim
-from tracker.poller import Poller, keep_house
+from tracker.models import Answer, Credential, MusicTask, PollerBeat, PollTally, Team, User, claim
+from tracker.models.health import Tally
+from tracker.poller import Poller, _record_batch, keep_house
+from tracker.providers import TaskSnapshot, TaskStatus
 from tracker.standing import standing
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -326,3 +330,78 @@ def test_a_claim_is_out_of_reach_until_its_lease_ends(relay: Credential) -> None
     assert len(claim(now, limit=10)) == 1
     assert claim(now + timedelta(seconds=59), limit=10) == []
     assert len(claim(now + timedelta(seconds=61), limit=10)) == 3
+
+
+def test_a_poller_shows_that_it_lives_and_how_late_it_is_and_signs_off(relay: Credential) -> None:
+    tasks = track(relay, "queued-late-1", "queued-late-2")
+    MusicTask.objects.filter(pk=tasks[0].pk).update(next_poll_at=timezone.now() - timedelta(seconds=30))
+    with polling() as poller:
+        eventually(lambda: PollerBeat.objects.filter(name=poller.sign.name).exists())
+        assert PollerBeat.objects.alive(timezone.now()).count() == 1
+        assert not PollerBeat.objects.alive(timezone.now() + timedelta(seconds=61)).exists()
+        eventually(lambda: MusicTask.objects.filter(status="queued").count() == 2)
+        told, _tallies = poller.sign.draw_up(timezone.now())
+        assert 30 <= told["lag_p95"] < 40
+        told, _tallies = poller.sign.draw_up(timezone.now() + timedelta(minutes=5))
+        assert told["lag_p95"] is None, "what was late a while ago tells nothing about now"
+    assert not PollerBeat.objects.exists()
+
+
+def test_checks_and_those_that_failed_are_counted_per_credential(relay: Credential, qhaigc: Credential) -> None:
+    track(relay, "done-count-1", "done-count-2", "unknown-count-3")
+    track(qhaigc, "done-count-1", "fault-500-count")
+    poll_once()
+    poll_once()
+    counted = PollTally.objects.values_list("provider").annotate(asked=Sum("asked"), failed=Sum("failed"))
+    assert {provider: (asked, failed) for provider, asked, failed in counted} == {
+        "suno-fetch": (3, 0),
+        "qhaigc": (2, 1),
+    }
+    make_due()
+    poll_once()
+    assert PollTally.objects.filter(credential=qhaigc).aggregate(asked=Sum("asked"))["asked"] == 3
+
+
+def test_two_pollers_add_to_the_same_tally(relay: Credential) -> None:
+    at = timezone.now().replace(minute=5, second=0, microsecond=0)
+    for asked, failed in ((3, 1), (4, 0)):
+        PollTally.add([Tally(relay.pk, "suno-fetch", at, asked, failed)])
+    tally = PollTally.objects.get()
+    assert (tally.asked, tally.failed, tally.starts_at) == (7, 1, at)
+
+
+def test_a_credential_that_is_deleted_meanwhile_keeps_its_providers_tally(relay: Credential) -> None:
+    PollTally.add([Tally(relay.pk, "suno-fetch", timezone.now(), 1, 0)])
+    pk = relay.pk
+    relay.remove()
+    PollTally.add([Tally(pk, "suno-fetch", timezone.now() + timedelta(hours=1), 1, 0)])
+    assert PollTally.objects.filter(provider="suno-fetch").count() == 2
+
+
+def test_old_signs_of_life_and_tallies_go(relay: Credential) -> None:
+    now = timezone.now()
+    for hours in (1, 23, 25, 26):
+        at = now - timedelta(hours=hours, seconds=5)
+        PollerBeat.objects.create(name=f"{hours}", started_at=at, seen_at=at)
+        PollTally.add([Tally(relay.pk, "suno-fetch", at, 1, 0)])
+    keep_house(now)
+    assert set(PollerBeat.objects.values_list("name", flat=True)) == {"1", "23"}
+    assert PollTally.objects.count() == 2
+
+
+def test_an_answer_that_cannot_be_written_keeps_no_other_from_it(relay: Credential) -> None:
+    tasks = track(relay, "done-one", "done-two")
+    claims = claim(timezone.now(), limit=2)
+    # Half a character cannot be written.
+    answers = [
+        Answer(one, snapshot=TaskSnapshot(task_id=one.task_id, status=TaskStatus.RUNNING), raw_answer=raw)
+        for one, raw in zip(claims, ("{}", "\ud800"), strict=True)
+    ]
+    _record_batch(answers, [], random.Random(1))
+    by_pk = {task.pk: task for task in MusicTask.objects.all()}
+    assert by_pk[claims[0].pk].status == "running"
+    spoiled = by_pk[claims[1].pk]
+    assert (spoiled.status, spoiled.lease) == ("unknown", None)
+    assert spoiled.next_poll_at is not None
+    assert spoiled.next_poll_at > timezone.now() + timedelta(minutes=4)
+    assert len(tasks) == 2

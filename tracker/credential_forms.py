@@ -98,6 +98,11 @@ class CredentialForm(forms.Form):
         ),
     )
     key = KeyField(error_messages={"required": _("Type the key.")})
+    team_may_use = forms.BooleanField(
+        label=_("Lend it to the team"),
+        required=False,
+        help_text=_("Colleagues can track tasks with it, and never see the key. You see who used it for what."),
+    )
 
     def __init__(self, *args: Any, membership: Membership, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -138,6 +143,7 @@ class CredentialForm(forms.Form):
             provider=self.cleaned_data["provider"],
             label=self.cleaned_data["label"],
             base_url=self.cleaned_data["base_url"],
+            team_may_use=self.cleaned_data["team_may_use"],
         )
         credential.seal(self.cleaned_data["key"])
         try:
@@ -162,7 +168,12 @@ class CredentialEditForm(CredentialForm):
     stamp = forms.CharField(widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, credential: Credential, **kwargs: Any) -> None:
-        initial = {"label": credential.label, "base_url": credential.base_url, "stamp": stamp_of(credential)}
+        initial = {
+            "label": credential.label,
+            "base_url": credential.base_url,
+            "team_may_use": credential.team_may_use,
+            "stamp": stamp_of(credential),
+        }
         super().__init__(*args, initial=initial, **kwargs)
         self.credential = credential
         del self.fields["provider"]
@@ -216,6 +227,7 @@ class CredentialEditForm(CredentialForm):
         except IntegrityError:
             self.add_error("label", _taken())
             return None
+        credential.lend(to_team=cleaned["team_may_use"])
         if cleaned["key"]:
             credential.replace_key(cleaned["key"], base_url=self.new_base_url, now=timezone.now())
         return credential
@@ -230,7 +242,7 @@ class CredentialEditForm(CredentialForm):
 
 def stamp_of(credential: Credential) -> str:
     """Changes with whatever the form can change; tells nothing about it."""
-    text = "\n".join([credential.label, credential.base_url, credential.sealed_key])
+    text = "\n".join([credential.label, credential.base_url, credential.sealed_key, str(credential.team_may_use)])
     return salted_hmac("tracker.credential_forms", text).hexdigest()[:32]
 
 
@@ -317,6 +329,11 @@ def verdict_for(form: CredentialForm) -> Verdict:
         provider, base_url, key = form.to_test()
     except SealBrokenError:
         return Verdict(works=False, words=str(_("The stored key can no longer be opened. Type the key.")))
+    return try_verdict(provider, base_url, key)
+
+
+def try_verdict(provider: Provider, base_url: str, key: str) -> Verdict:
+    """Ask ``provider`` at ``base_url`` whether it takes ``key``."""
     names = {"provider": provider.label, "host": urlsplit(base_url).netloc}
     error = try_key(provider=provider.slug, base_url=base_url, key=key)
     if error is None:

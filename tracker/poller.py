@@ -11,25 +11,42 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import random
+import secrets
+import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from tracker import pace
+from tracker.archive.archivist import Archivist
 from tracker.checking import Job, make_jobs, note_batches, open_accesses, outbound_policy, run_job
 from tracker.fetching import Access
-from tracker.models import Answer, Claim, Credential, MusicTask, claim, record, release
+from tracker.models import (
+    Activity,
+    Answer,
+    Claim,
+    Credential,
+    MusicTask,
+    PollerBeat,
+    PollTally,
+    claim,
+    record,
+    release,
+)
+from tracker.models.health import Tally
 from tracker.models.recording import LEASE
 from tracker.outbound import Outbound
 from tracker.providers import ErrorKind, ProviderError
@@ -46,11 +63,65 @@ WRITE_AFTER_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = 0.02
 IDLE_SECONDS = 0.5
 HOUSEKEEPING_SECONDS = 15.0
+BEAT_SECONDS = 10.0
+LAGS_KEPT = 4000
+LAGS_STALE_AFTER = timedelta(minutes=2)
+"""When nothing was due for so long, what the last checks waited tells nothing about now."""
 STOP_SECONDS = 7.0
 """How long requests on their way may still take after a stop; the rest of ten seconds is for writing."""
 START_WITHIN = timedelta(seconds=40)
 """A claim that waited longer is not asked for any more: its lease would end in mid-flight."""
 KEEP_REMOVED = timedelta(days=30)
+
+
+class Sign:
+    """What a poller tells of itself every few seconds: that it lives, how late it is, how asking goes."""
+
+    def __init__(self) -> None:
+        # A process number comes back soon in a container, where it is always the same.
+        self.name = f"{socket.gethostname()[:80]} {os.getpid()} {secrets.token_hex(2)}"
+        self._started_at = timezone.now()
+        self._given_at: datetime | None = None
+        self._claimed_at = self._started_at
+        self._lags: deque[timedelta] = deque(maxlen=LAGS_KEPT)
+        self._tallies: dict[tuple[int, str, int], list[int]] = {}
+
+    def note_lags(self, claims: Sequence[Claim]) -> None:
+        self._claimed_at = claimed_at = claims[0].until - LEASE
+        self._lags.extend([claimed_at - one.due_at for one in claims])
+
+    def count(self, access: Access, answers: Sequence[Answer]) -> None:
+        """An id that the provider does not know is an answer, too: neither key nor provider failed."""
+        step = int(time.time() // PollTally.STEP.total_seconds())
+        tally = self._tallies.setdefault((access.credential_id, access.provider.slug, step), [0, 0])
+        tally[0] += len(answers)
+        tally[1] += sum(
+            1 for answer in answers if answer.error is not None and answer.error.kind is not ErrorKind.UNKNOWN_TASK
+        )
+
+    def is_due(self, now: datetime) -> bool:
+        return self._given_at is None or (now - self._given_at).total_seconds() >= BEAT_SECONDS
+
+    def draw_up(self, now: datetime) -> tuple[dict[str, object], list[Tally]]:
+        """The sign of life and the tallies as they are to be written; called where they are counted."""
+        self._given_at = now
+        p50, p95 = self._percentiles(now)
+        told: dict[str, object] = {"started_at": self._started_at, "seen_at": now, "lag_p50": p50, "lag_p95": p95}
+        seconds = PollTally.STEP.total_seconds()
+        tallies = [
+            Tally(credential_id, provider, datetime.fromtimestamp(step * seconds, UTC), *counts)
+            for (credential_id, provider, step), counts in self._tallies.items()
+        ]
+        self._tallies.clear()
+        return told, tallies
+
+    def _percentiles(self, now: datetime) -> tuple[float | None, float | None]:
+        if now - self._claimed_at > LAGS_STALE_AFTER:
+            self._lags.clear()
+        lags = sorted(max(lag.total_seconds(), 0.0) for lag in self._lags)
+        if not lags:
+            return None, None
+        return lags[len(lags) // 2], lags[len(lags) * 95 // 100]
 
 
 @dataclass
@@ -80,6 +151,7 @@ class Poller:
         self._handed_over = 0
         self._paused: dict[int, datetime] = {}
         self._tended_at: datetime | None = None
+        self.sign = Sign()
         self._stop = asyncio.Event()
         self._stopping = threading.Event()
         self.counts: Counter[str] = Counter()
@@ -88,15 +160,29 @@ class Poller:
         """Poll until ``stop``; then let what is on its way come in, write it, and give the rest back."""
         self._stop = stop
         async with Outbound(self._policy) as client:
+            archiving = self._start_archiving(client)
             try:
                 await self._claim_and_dispatch(client)
             finally:
                 self._stopping.set()
+                if archiving is not None:
+                    # What ended the polling is not always the order to stop.
+                    stop.set()
+                    await asyncio.wait([archiving], timeout=STOP_SECONDS)
                 await self._come_to_rest()
                 self._flush()
                 await asyncio.gather(*self._writes, return_exceptions=True)
+                with contextlib.suppress(DatabaseError, InterfaceError):
+                    _told, tallies = self.sign.draw_up(timezone.now())
+                    await self._in_database(lambda: _give_sign(self.sign.name, None, tallies))
                 await self._in_database(_drop_connection)
                 self._database.shutdown()
+
+    def _start_archiving(self, client: Outbound) -> asyncio.Task[None] | None:
+        """Keep finished clips beside polling; what is done once leaves that to ``archive_missing``."""
+        if self._once or not settings.ARCHIVE:
+            return None
+        return asyncio.create_task(Archivist(client, self._in_database).run(self._stop))
 
     # Claiming --------------------------------------------------------------------------------------
 
@@ -109,6 +195,7 @@ class Poller:
             if HELD - self._held >= CLAIM_SIZE:
                 claims, accesses = await self._in_database(lambda: _claim(due_by))
             if claims:
+                self.sign.note_lags(claims)
                 await self._dispatch(claims, accesses, client)
             elif self._once and self._held == 0:
                 return
@@ -190,6 +277,7 @@ class Poller:
             log.exception("a check of %s could not be made", job.access.provider.slug)
         finally:
             self._held -= len(job.claims) - len(answers)
+        self.sign.count(job.access, answers)
         for answer in answers:
             self._listen(answer, job.access)
         if job.answers_batches not in (None, job.access.answers_batches):
@@ -262,6 +350,9 @@ class Poller:
 
     async def _tend(self) -> None:
         now = timezone.now()
+        if self.sign.is_due(now):
+            told, tallies = self.sign.draw_up(now)
+            await self._in_database(lambda: _give_sign(self.sign.name, told, tallies))
         if self._tended_at and (now - self._tended_at).total_seconds() < HOUSEKEEPING_SECONDS:
             return
         self._tended_at = now
@@ -292,6 +383,16 @@ def _claim(due_by: datetime | None) -> tuple[list[Claim], dict[int, Access | Pro
     return claims, open_accesses(claims)
 
 
+@transaction.atomic
+def _give_sign(name: str, told: Mapping[str, object] | None, tallies: Sequence[Tally]) -> None:
+    """Write the sign of life, or (None) take it away: a poller that has stopped is not a dead one."""
+    PollTally.add(tallies)
+    if told is None:
+        PollerBeat.objects.filter(name=name).delete()
+    else:
+        PollerBeat.objects.update_or_create(name=name, defaults=told)
+
+
 def settle_process() -> None:
     """Make a process that does nothing but poll ready for it; to be called once, when all is loaded."""
     # What is loaded by now stays: the collector need not look through it again and again.
@@ -306,29 +407,31 @@ def keep_house(now: datetime) -> None:
     for credential in Credential.objects.to_probe(now):
         credential.probe(now)
     MusicTask.objects.filter(removed_at__lt=now - KEEP_REMOVED).delete()
+    Activity.objects.prune(now)
+    PollerBeat.objects.filter(seen_at__lt=now - PollerBeat.KEPT_FOR).delete()
+    PollTally.objects.filter(starts_at__lt=now - PollTally.KEPT_FOR).delete()
 
 
 def _record_batch(batch: Sequence[Answer], learned: Sequence[Job], rng: random.Random) -> None:
     note_batches(learned)
-    try:
-        record(batch, now=timezone.now(), rng=rng)
-    except (OperationalError, InterfaceError):
-        raise
-    except (DatabaseError, ValueError, ArithmeticError):
-        # One answer that cannot be written must not keep the others from it.
-        for answer in batch:
-            _record_alone(answer, rng)
+    if _fault_in_recording(batch, rng) is None:
+        return
+    # One answer that cannot be written must not keep the others from it.
+    for answer in batch:
+        if (fault := _fault_in_recording([answer], rng)) is not None:
+            log.error("the answer for task %d cannot be written", answer.claim.pk, exc_info=fault)
+            release([answer.claim], at=timezone.now() + timedelta(minutes=5))
 
 
-def _record_alone(answer: Answer, rng: random.Random) -> None:
-    now = timezone.now()
+def _fault_in_recording(answers: Sequence[Answer], rng: random.Random) -> Exception | None:
+    """What keeps ``answers`` from being written; a database that is away is raised, since it will come back."""
     try:
-        record([answer], now=now, rng=rng)
+        record(answers, now=timezone.now(), rng=rng)
     except (OperationalError, InterfaceError):
         raise
-    except (DatabaseError, ValueError, ArithmeticError):
-        log.exception("the answer for task %d cannot be written", answer.claim.pk)
-        release([answer.claim], at=now + timedelta(minutes=5))
+    except (DatabaseError, ValueError, ArithmeticError) as fault:
+        return fault
+    return None
 
 
 def _drop_connection() -> None:

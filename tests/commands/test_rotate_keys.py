@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from tests.conftest import KEY, make_credential
 from tracker import secrets
-from tracker.models import Credential, Team, User
+from tracker.models import Credential, Invitation, MusicTask, ShareLink, Team, User
 
 NEW_KEY = "sk-another-key-0123456789-c3d4"
 
@@ -82,6 +82,61 @@ def test_what_cannot_be_opened_is_named_and_the_rest_is_done(ring: Path, team: T
         call_command("rotate_keys", stdout=out)
     assert "Re-encrypted: 1." in out.getvalue()
     assert f"{lost.label} …a1b2 (alice@example.org, Studio North)" in out.getvalue()
+
+
+def make_links(team: Team, alice: User) -> tuple[ShareLink, Invitation]:
+    """A share and an invitation, as their own pages would make them."""
+    credential = make_credential(team, alice, base_url="https://relay.example.org")
+    now = timezone.now()
+    (task,) = MusicTask.objects.track(team=team, credential=credential, task_ids=["one"], added_by=alice, now=now)
+    link = ShareLink(team=team, task=task, created_by=alice, created_at=now).draw_token()
+    link.save()
+    invitation = Invitation(team=team, invited_by=alice, created_at=now, expires_at=now).draw_token()
+    invitation.save()
+    return link, invitation
+
+
+def test_links_can_be_copied_again_with_the_newest_key_alone(ring: Path, team: Team, alice: User) -> None:
+    link, invitation = make_links(team, alice)
+    tokens = link.token, invitation.token
+    said = rotate("--new")
+    assert "Re-encrypted: 3." in said
+    assert not [token for token in tokens if token in said]
+    keep_newest(ring)
+    assert (ShareLink.objects.get().token, Invitation.objects.get().token) == tokens
+    assert ShareLink.objects.for_token(tokens[0]).exists()
+
+
+def test_a_link_that_cannot_be_opened_is_named_and_still_leads_there(ring: Path, team: Team, alice: User) -> None:
+    link, _invitation = make_links(team, alice)
+    token = link.token
+    for model in (ShareLink, Invitation):
+        model.objects.update(sealed_token=Fernet(Fernet.generate_key()).encrypt(b"x").decode())
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="2 could not be opened"):
+        call_command("rotate_keys", stdout=out)
+    assert "the link works but cannot be copied again: one (Studio North)" in out.getvalue()
+    assert "the invitation works but cannot be copied again: Member (Studio North)" in out.getvalue()
+    assert ShareLink.objects.for_token(token).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_link_drawn_anew_during_the_rotation_wins(ring: Path, team: Team, alice: User) -> None:
+    link, _invitation = make_links(team, alice)
+    faults: list[Exception] = []
+    tokens = []
+
+    def redraw() -> None:
+        for _ in range(40):
+            fresh = ShareLink.objects.get(pk=link.pk).draw_token()
+            fresh.save(update_fields=["token_hash", "sealed_token"])
+            tokens.append(fresh.token)
+
+    with background(redraw, faults):
+        for _ in range(10):
+            rotate()
+    assert not faults
+    assert ShareLink.objects.get().token == tokens[-1]
 
 
 @pytest.mark.django_db(transaction=True)

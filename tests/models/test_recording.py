@@ -194,6 +194,22 @@ def test_the_same_error_again_is_told_once(task: MusicTask) -> None:
     assert task.error_count == 3
 
 
+def test_a_task_that_is_refused_while_its_key_works_for_others_tells_it_once(
+    task: MusicTask, credential: Credential
+) -> None:
+    now = timezone.now()
+    for number in range(5):
+        task = fail(task, ErrorKind.KEY_REFUSED, http_status=401, now=now + timedelta(minutes=5 * number))
+        # The key works for others: the credential wakes and lets the task through again.
+        Credential.objects.update(last_success_at=now + timedelta(minutes=5 * number + 5))
+        credential.refresh_from_db()
+        if credential.is_resting:
+            credential.wake(now)
+    assert (task.poll_error_cause, kinds(task)) == ("only_this", ["tracked", "held"])
+    task = fail(task, ErrorKind.QUOTA, http_status=402, now=now + timedelta(minutes=30))
+    assert kinds(task) == ["tracked", "held", "held"], "another refusal is news"
+
+
 def test_errors_back_off_and_no_change_for_an_hour_stalls_and_for_a_day_gives_up(credential: Credential) -> None:
     now = timezone.now()
     (task,) = track(credential, "old", now=now - timedelta(minutes=61))

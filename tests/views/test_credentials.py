@@ -6,14 +6,17 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.conftest import KEY, make_credential
 from tracker.demo.running import DemoServer
-from tracker.models import Credential, Membership, MusicTask, Role, Team, User
+from tracker.models import Activity, Credential, Membership, MusicTask, PollTally, Role, Team, User
 from tracker.models.credentials import Hold
+from tracker.models.health import Tally
 
 NEW_KEY = "sk-another-key-0123456789-c3d4"
 FORM = {"provider": "suno-fetch", "label": "Studio relay", "base_url": "https://relay.example.org", "key": KEY}
@@ -102,10 +105,11 @@ def test_an_account_without_credit_is_told_apart_from_a_refused_key(signed_in: C
 def test_the_list_takes_the_same_number_of_queries_for_one_and_for_many(
     signed_in: Client, stored: Credential, team: Team, alice: User, django_assert_num_queries: object
 ) -> None:
-    signed_in.get("/credentials/")
+    with CaptureQueriesContext(connection) as few:
+        signed_in.get("/credentials/")
     for _ in range(8):
         track(make_credential(team, alice, base_url="https://relay.example.org"), "same-id")
-    with django_assert_num_queries(4):  # type: ignore[operator]
+    with django_assert_num_queries(len(few)):  # type: ignore[operator]
         signed_in.get("/credentials/")
 
 
@@ -458,3 +462,309 @@ def test_a_deleted_credentials_page_is_not_there(signed_in: Client, stored: Cred
     response = signed_in.get(address)
     assert response.status_code == 404
     assert "There is nothing here" in text(response)
+
+
+# Lending --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def admin(client: Client, bob: User) -> Client:
+    """A browser in which Bob is signed in, who manages the team's credentials."""
+    Membership.objects.filter(user=bob).update(role=Role.ADMIN)
+    client.force_login(bob)
+    return client
+
+
+def lend(credential: Credential) -> Credential:
+    credential.lend(to_team=True)
+    return credential
+
+
+def noted() -> list[tuple[str, str, str]]:
+    return list(Activity.objects.order_by("pk").values_list("kind", "subject", "actor__name"))
+
+
+def test_the_owner_lends_a_credential_and_takes_the_loan_back(signed_in: Client, stored: Credential) -> None:
+    address = f"/credentials/{stored.public_id}/"
+    page = text(signed_in.post(f"{address}lend/", {"lend": "on"}, follow=True))
+    assert "Take the loan back" in page
+    assert "tasks they track with it already go on" in page
+    stored.refresh_from_db()
+    assert stored.team_may_use
+    page = text(signed_in.post(f"{address}lend/", {"lend": "off"}, follow=True))
+    assert "Yours alone" in page
+    stored.refresh_from_db()
+    assert not stored.team_may_use
+    assert noted() == [("key_lent", stored.label, "Alice"), ("key_kept", stored.label, "Alice")]
+
+
+def test_the_form_lends_too(signed_in: Client, stored: Credential) -> None:
+    signed_in.post("/credentials/add/", {**FORM, "team_may_use": "on"})
+    assert Credential.objects.get(label="Studio relay").team_may_use
+    form = edit_form(signed_in, stored)
+    signed_in.post(f"/credentials/{stored.public_id}/", {**form, "team_may_use": "on"})
+    stored.refresh_from_db()
+    assert stored.team_may_use
+    signed_in.post(f"/credentials/{stored.public_id}/", {**edit_form(signed_in, stored), "key": NEW_KEY})
+    stored.refresh_from_db()
+    assert not stored.team_may_use
+    assert [kind for kind, *_ in noted()] == ["key_added", "key_lent", "key_lent", "key_kept", "key_replaced"]
+
+
+def test_a_form_from_before_the_loan_is_told_so(signed_in: Client, stored: Credential) -> None:
+    form = edit_form(signed_in, stored)
+    lend(stored)
+    assert "changed in the meantime" in text(signed_in.post(f"/credentials/{stored.public_id}/", form))
+    stored.refresh_from_db()
+    assert stored.team_may_use
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_colleague_tracks_with_a_lent_credential_and_sees_nothing_of_it(
+    client: Client, relay: Credential, bob: User, charlie: User
+) -> None:
+    client.force_login(bob)
+    pasted = {"ids": "done-lent-0001", "credential": str(relay.public_id)}
+    assert client.post("/track/", pasted).status_code == 422
+    lend(relay)
+    page = text(client.get("/"))
+    assert f"{relay.label} (lent by Alice)" in page
+    client.post("/track/", pasted)
+    task = MusicTask.objects.get()
+    assert (task.credential, task.added_by, task.status) == (relay, bob, "succeeded")
+    assert relay.label not in text(client.get("/credentials/"))
+    for page in ("", "delete/"):
+        assert client.get(f"/credentials/{relay.public_id}/{page}").status_code == 404
+    for action in ("", "lend/", "wake/", "disable/", "enable/", "delete/"):
+        assert client.post(f"/credentials/{relay.public_id}/{action}", {"lend": "off"}).status_code == 404
+    client.force_login(charlie)
+    assert client.post("/track/", pasted).status_code == 422
+    relay.refresh_from_db()
+    assert relay.team_may_use
+    assert relay.state == Credential.State.ACTIVE
+
+
+def test_after_the_loan_tasks_go_on_and_no_new_one_begins(client: Client, relay: Credential, bob: User) -> None:
+    client.force_login(bob)
+    lend(relay)
+    MusicTask.objects.track(
+        team=relay.team, credential=relay, task_ids=["done-loan-0001"], added_by=bob, now=timezone.now()
+    )
+    relay.lend(to_team=False)
+    task = MusicTask.objects.get()
+    assert task.next_poll_at is not None
+    client.post(f"/tasks/{task.public_id}/check/")
+    task.refresh_from_db()
+    assert task.status == "succeeded"
+    assert client.post("/track/", {"ids": "done-loan-0002", "credential": str(relay.public_id)}).status_code == 422
+
+
+def test_the_owner_sees_who_used_it_for_what(
+    signed_in: Client, stored: Credential, bob: User, django_assert_num_queries: object
+) -> None:
+    track(stored, "of-alice-1")[0].stop(actor=None, now=timezone.now())
+    MusicTask.objects.track(
+        team=stored.team, credential=stored, task_ids=["of-bob-1", "of-bob-2"], added_by=bob, now=timezone.now()
+    )
+    address = f"/credentials/{stored.public_id}/"
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", signed_in.get(address).content.decode()))
+    assert re.search(r"Bob\s+2\s+2\s", page)
+    assert re.search(r"Alice\s+1\s+0\s", page)
+    assert f"/tasks/{MusicTask.objects.get(task_id='of-bob-2').public_id}/" in text(signed_in.get(address))
+    with CaptureQueriesContext(connection) as few:
+        signed_in.get(address)
+    for number in range(5):
+        person = User.objects.create_user(f"person{number}@example.org", None, name=f"Person {number}")
+        MusicTask.objects.track(
+            team=stored.team, credential=stored, task_ids=[f"more-{number}"], added_by=person, now=timezone.now()
+        )
+    with django_assert_num_queries(len(few)):  # type: ignore[operator]
+        signed_in.get(address)
+
+
+# Managing what is lent ------------------------------------------------------------------------------------
+
+
+def test_an_admin_sees_how_lent_credentials_are_and_no_more(
+    admin: Client, team: Team, alice: User, stored: Credential
+) -> None:
+    lend(stored)
+    kept = make_credential(team, alice, base_url="https://other.example.org")
+    track(stored, "one", "two")
+    PollTally.add([Tally(stored.pk, stored.provider, timezone.now(), 40, 6)])
+    stored.rest(Hold.KEY_REFUSED, now=timezone.now(), status=401, detail="account of alice@private.example")
+    page = text(admin.get("/credentials/"))
+    for shown in (stored.label, "lent by Alice", "…a1b2", "Key refused", "2 live tasks", "15 % of 40 checks failed"):
+        assert shown in page
+    for hidden in (kept.label, "relay.example.org", "private.example", KEY, stored.sealed_key):
+        assert hidden not in page
+    assert f"/credentials/{stored.public_id}/delete/" not in page
+    assert f'href="/credentials/{stored.public_id}/"' not in page
+
+
+def test_an_admin_disables_and_wakes_what_is_lent(admin: Client, relay: Credential) -> None:
+    lend(relay)
+    track(relay, "done-managed-1")
+    admin.post(f"/credentials/{relay.public_id}/disable/")
+    relay.refresh_from_db()
+    assert (relay.state, MusicTask.objects.get().hold) == (Credential.State.DISABLED, Hold.DISABLED)
+    admin.post(f"/credentials/{relay.public_id}/enable/")
+    relay.refresh_from_db()
+    assert (relay.state, MusicTask.objects.get().status) == (Credential.State.ACTIVE, "succeeded")
+    assert noted() == [("key_disabled", relay.label, "Bob"), ("key_woken", relay.label, "Bob")]
+
+
+def test_an_admin_does_nothing_else_with_it_and_nothing_with_what_is_not_lent(
+    admin: Client, stored: Credential, charlie: User
+) -> None:
+    for action in ("wake/", "disable/", "enable/"):
+        assert admin.post(f"/credentials/{stored.public_id}/{action}").status_code == 404
+    lend(stored)
+    for page in ("", "delete/"):
+        assert admin.get(f"/credentials/{stored.public_id}/{page}").status_code == 404
+    for action in ("", "lend/", "delete/"):
+        assert admin.post(f"/credentials/{stored.public_id}/{action}", {"label": "Mine"}).status_code == 404
+    elsewhere = lend(make_credential(charlie.teams.get(), charlie, base_url="https://relay.example.org"))
+    assert admin.post(f"/credentials/{elsewhere.public_id}/disable/").status_code == 404
+    assert elsewhere.label not in text(admin.get("/credentials/")).replace(stored.label, "")
+    stored.refresh_from_db()
+    assert (stored.label, stored.state) == ("suno-fetch 0", Credential.State.ACTIVE)
+
+
+def test_the_list_of_lent_ones_takes_the_same_queries_for_one_and_for_many(
+    admin: Client, stored: Credential, team: Team, alice: User, django_assert_num_queries: object
+) -> None:
+    lend(stored)
+    with CaptureQueriesContext(connection) as few:
+        admin.get("/credentials/")
+    for _ in range(6):
+        track(lend(make_credential(team, alice, base_url="https://relay.example.org")), "same-id")
+    with django_assert_num_queries(len(few)):  # type: ignore[operator]
+        admin.get("/credentials/")
+
+
+def test_a_card_names_the_owner_whom_to_ask_and_links_nowhere_forbidden(
+    client: Client, stored: Credential, bob: User
+) -> None:
+    lend(stored)
+    (task,) = track(stored, "one")
+    stored.rest(Hold.KEY_REFUSED, now=timezone.now(), status=401)
+    client.force_login(bob)
+    for page in ("/", f"/tasks/{task.public_id}/"):
+        html = text(client.get(page))
+        assert "Ask Alice to replace the key." in html, page
+        assert f"/credentials/{stored.public_id}/" not in html, page
+
+
+# Handing over ---------------------------------------------------------------------------------------------
+
+
+def orphan(credential: Credential, task_id: str = "done-orphan") -> MusicTask:
+    """A task whose credential was deleted."""
+    gone = make_credential(credential.team, credential.owner, base_url=credential.base_url)
+    (task,) = track(gone, task_id)
+    gone.remove()
+    task.refresh_from_db()
+    return task
+
+
+def test_a_task_without_credential_is_handed_another_and_checked_at_once(
+    client: Client, relay: Credential, bob: User
+) -> None:
+    task = orphan(lend(relay))
+    MusicTask.objects.filter(pk=task.pk).update(title="Known", progress=40)
+    client.force_login(bob)
+    address = f"/tasks/{task.public_id}/"
+    page = text(client.get(address))
+    assert "Hand it another credential, and tracking goes on." in page
+    assert f"{relay.label} (lent by Alice)" in page
+    page = text(client.post(f"{address}credential/", {"credential": str(relay.public_id)}, follow=True))
+    assert f"This task goes on with {relay.label}." in page
+    assert "Given another credential" in page
+    task.refresh_from_db()
+    assert (task.credential, task.hold, task.status) == (relay, "", "succeeded")
+    assert noted() == [("handed", "Known", "Bob")]
+
+
+def test_a_task_is_handed_nothing_that_does_not_fit(
+    client: Client, relay: Credential, qhaigc: Credential, bob: User, charlie: User, team: Team
+) -> None:
+    task = orphan(relay)
+    disabled = make_credential(team, bob, base_url=relay.base_url)
+    disabled.disable()
+    other = make_credential(team, bob, base_url="https://other.example.org")
+    theirs = lend(make_credential(charlie.teams.get(), charlie, base_url=relay.base_url))
+    client.force_login(bob)
+    assert "You have none for this provider and address." in text(client.get(f"/tasks/{task.public_id}/"))
+    for wrong in (relay, lend(qhaigc), disabled, other, theirs):
+        response = client.post(
+            f"/tasks/{task.public_id}/credential/", {"credential": str(wrong.public_id)}, follow=True
+        )
+        assert "This credential can no longer be used." in text(response)
+    assert client.post(f"/tasks/{task.public_id}/credential/").status_code == 302
+    task.refresh_from_db()
+    assert (task.credential, task.hold) == (None, Hold.NO_CREDENTIAL)
+
+
+def test_who_may_hand_over(client: Client, relay: Credential, bob: User, charlie: User) -> None:
+    task = orphan(lend(relay))
+    address = f"/tasks/{task.public_id}/credential/"
+    client.force_login(charlie)
+    assert client.post(address, {"credential": str(relay.public_id)}).status_code == 404
+    Membership.objects.filter(user=bob).update(role=Role.VIEWER)
+    client.force_login(bob)
+    assert client.post(address, {"credential": str(relay.public_id)}).status_code == 403
+    assert address not in text(client.get(f"/tasks/{task.public_id}/"))
+    assert client.get(address).status_code == 405
+    task.refresh_from_db()
+    assert task.credential is None
+
+
+def test_a_finished_task_keeps_its_result_and_can_be_checked_again(signed_in: Client, relay: Credential) -> None:
+    task = orphan(relay)
+    MusicTask.objects.filter(pk=task.pk).update(ended="stopped", hold="")
+    signed_in.post(f"/tasks/{task.public_id}/credential/", {"credential": str(relay.public_id)})
+    task.refresh_from_db()
+    assert (task.credential, task.ended, task.next_poll_at) == (relay, "stopped", None)
+    signed_in.post(f"/tasks/{task.public_id}/check/")
+    task.refresh_from_db()
+    assert task.status == "succeeded"
+
+
+# A key that rests, tried by a new task --------------------------------------------------------------------
+
+
+def paste(client: Client, credential: Credential, *task_ids: str) -> None:
+    client.post("/track/", {"ids": " ".join(task_ids), "credential": str(credential.public_id)})
+
+
+def test_pasting_on_a_resting_credential_tries_the_key_and_wakes_it(signed_in: Client, relay: Credential) -> None:
+    track(relay, "done-waits-0")
+    relay.rest(Hold.QUOTA, now=timezone.now(), status=402)
+    paste(signed_in, relay, "done-probe-1", "done-probe-2")
+    relay.refresh_from_db()
+    assert relay.state == Credential.State.ACTIVE
+    assert MusicTask.objects.get(task_id="done-probe-1").status == "succeeded"
+    assert not MusicTask.objects.live().filter(next_poll_at=None).exists(), "the others are asked for now"
+
+
+def test_pasting_on_a_key_that_is_still_refused_asks_once_and_waits(
+    signed_in: Client, team: Team, alice: User, demo: DemoServer
+) -> None:
+    refused = make_credential(team, alice, base_url=f"{demo.url}/qhaigc", provider="qhaigc", key="refused-0123456789")
+    refused.rest(Hold.KEY_REFUSED, now=timezone.now(), status=401)
+    demo.control(reset=True)
+    paste(signed_in, refused, *(f"done-probe-{number}" for number in range(5)))
+    assert demo.stats()["requests"].get("qhaigc.task") == 1
+    assert set(MusicTask.objects.values_list("hold", "next_poll_at")) == {("key_refused", None)}
+    refused.refresh_from_db()
+    assert refused.is_resting
+
+
+def test_pasting_on_a_disabled_credential_asks_nobody(signed_in: Client, relay: Credential, demo: DemoServer) -> None:
+    relay.disable()
+    demo.control(reset=True)
+    track(relay, "done-disabled")
+    assert MusicTask.objects.get().next_poll_at is None
+    paste(signed_in, relay, "done-disabled-2")
+    assert "relay.task" not in demo.stats()["requests"]

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from tracker import secrets
-from tracker.models.teams import Team, User
+from tracker.models.roles import Act
+from tracker.models.teams import Membership, Team, User
 from tracker.providers import Provider, get_provider
 
 
@@ -30,9 +31,23 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
     def owned_by(self, user: User, team: Team) -> Self:
         return self.filter(owner=user, team=team)
 
-    def open_to(self, user: User, team: Team) -> Self:
-        """What the person may track with in ``team``: their own, and what colleagues lend."""
+    def open_to(self, user: User | int, team: Team | int) -> Self:
+        """What the person may track with in ``team``: their own, and what colleagues lend. A primary key will do."""
         return self.filter(models.Q(owner=user) | models.Q(team_may_use=True), team=team).usable()
+
+    def in_reach_of(self, membership: Membership) -> Self:
+        """What the person may disable and wake: their own, and for who manages credentials those that are lent."""
+        reach = models.Q(owner=membership.user)
+        if membership.may(Act.MANAGE_CREDENTIALS):
+            reach |= models.Q(team_may_use=True)
+        return self.filter(reach, team=membership.team)
+
+    def lent_by_others(self, membership: Membership) -> Self:
+        return self.filter(team=membership.team, team_may_use=True).exclude(owner=membership.user)
+
+    def fitting(self, *, provider: str, base_url: str) -> Self:
+        """Those that a task at ``provider`` and ``base_url`` could be checked with."""
+        return self.filter(provider=provider, base_url=base_url)
 
     def usable(self) -> Self:
         """May be picked for tracking: a resting one too, since the person may know that it works again."""
@@ -132,6 +147,15 @@ class Credential(models.Model):
         )  # fmt: skip
         if self.state != self.State.DISABLED:
             self.wake(now)
+
+    def lend(self, *, to_team: bool) -> bool:
+        """Let the team use it, or take the loan back; false where nothing changes.
+
+        Tasks that colleagues track with it go on: they were tracked with permission.
+        """
+        changed = Credential.objects.filter(pk=self.pk, team_may_use=not to_team).update(team_may_use=to_team)
+        self.team_may_use = to_team
+        return bool(changed)
 
     @transaction.atomic
     def rest(self, hold: Hold, *, now: datetime, status: int | None = None, detail: str = "") -> None:
