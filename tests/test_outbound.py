@@ -598,10 +598,10 @@ def test_waiting_for_a_free_connection_counts() -> None:
 @pytest.mark.parametrize(
     ("answer", "cause"),
     [
-        (b"", "address"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}", "address"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}", "address"),
-        (b"HTTP/1.1 200 OK\r\nContent-Le", "address"),
+        (b"", "broke_off"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}", "broke_off"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}", "broke_off"),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", "broke_off"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "server_error"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n", "server_error"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}", "server_error"),

@@ -120,7 +120,7 @@ def _track_fresh(now: datetime) -> None:
 @transaction.atomic
 def _move(demo_url: str) -> None:
     """Let everything of the demo point to where the simulated provider stands now."""
-    fields = ("audio_url", "stream_url", "image_url", "video_url")
+    fields = ("audio_url", "more_audio_urls", "stream_url", "image_url", "video_url")
     for credential in _demo_credentials():
         path = PATHS[credential.provider]
         old_url = credential.base_url.removesuffix(path)

@@ -1,4 +1,7 @@
-"""The sound and the cover of a clip as this site serves them: no page ever holds a provider's link."""
+"""The sound and the cover of a clip as this site serves them, from the archive or passed through.
+
+No page ever holds a provider's link.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,13 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from tracker.cards import TINTS
+from tracker.archive.downloading import GONE
+from tracker.archive.serving import PICTURE_CACHE, SOUND_CACHE, WINDOW, file_response, picture_response
+from tracker.archive.storing import THUMBNAILS
+from tracker.cards import TINTS, problem_words
 from tracker.checking import outbound_policy
-from tracker.models import Clip
+from tracker.models import ArchivedFile, Clip
+from tracker.models.archive import kept_file
 from tracker.outbound import AUDIO_MAX_BYTES, IMAGE_MAX_BYTES, MediaWindow, Outbound
 from tracker.providers import ProviderError
 from tracker.ranges import ByteRange, read_range
@@ -22,10 +29,10 @@ from tracker.sniffing import looks_like_text, sniff_picture, sniff_sound
 
 logger = logging.getLogger(__name__)
 
-WINDOW = 1 << 20
 STREAM_SECONDS = 600
-GONE = frozenset({401, 403, 404, 410, 451})
-SOUND_CACHE = "private, max-age=86400"
+HEAD = 64
+"""Bytes that are enough to tell a sound by."""
+SQUARES = dict(zip(("small", "large"), THUMBNAILS, strict=True))
 Problem = Clip.SoundProblem
 
 
@@ -41,9 +48,16 @@ class SoundError(Exception):
 
 
 def sound_response(request: HttpRequest, clip: Clip) -> HttpResponseBase:
-    """The clip's sound, with Range where it is a finished file. Whether the asker may hear it was decided before."""
+    """The clip's sound: from the archive, else passed through, with Range where it is a finished file.
+
+    Whether the asker may hear it was decided before.
+    """
+    if (kept := _kept_response(request, clip, ArchivedFile.Kind.SOUND)) is not None:
+        return kept
     if not clip.is_playable:
         return _plain(_("This clip has no sound yet."), status=404)
+    if clip.audio_url and clip.stream_url and "stream" in request.GET:
+        return _fallback(request, clip)
     try:
         response = _file(request, clip) if clip.audio_url else _stream(request, clip)
     except SoundError as error:
@@ -54,12 +68,32 @@ def sound_response(request: HttpRequest, clip: Clip) -> HttpResponseBase:
     return response
 
 
+def _fallback(request: HttpRequest, clip: Clip) -> HttpResponseBase:
+    """The stream of a clip whose file did not come. What is noted on the clip is about the file, and stays."""
+    try:
+        response = _stream(request, clip)
+    except SoundError as error:
+        return _refusal(error.problem)
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def video_response(request: HttpRequest, clip: Clip) -> HttpResponseBase:
+    """The clip's video, which is only ever sent from the archive."""
+    kept = _kept_response(request, clip, ArchivedFile.Kind.VIDEO)
+    return kept if kept is not None else _plain(_("No video of this clip is kept."), status=404)
+
+
+def _kept_response(request: HttpRequest, clip: Clip, kind: ArchivedFile.Kind) -> HttpResponseBase | None:
+    file = kept_file(clip, kind)
+    response = file_response(request, file) if file else None
+    if file and response is None:
+        logger.error("a kept file is gone: %s", file.name)
+    return response
+
+
 def _refusal(problem: Problem) -> HttpResponse:
-    if problem == Problem.EXPIRED:
-        return _plain(_("The provider’s link to this sound has expired."), status=410)
-    if problem == Problem.NOT_SOUND:
-        return _plain(_("The file at the provider’s link is not audio."), status=502)
-    return _plain(_("The sound’s host could not be reached."), status=502)
+    return _plain(problem_words(problem), status=410 if problem == Problem.EXPIRED else 502)
 
 
 def _plain(words: str, *, status: int) -> HttpResponse:
@@ -78,24 +112,26 @@ def _file(request: HttpRequest, clip: Clip) -> HttpResponseBase:
         wanted = wanted.from_end(_window(clip.audio_url, 0, 1).total_size)
     start = wanted.start if wanted and wanted.start is not None else 0
     length = min(wanted.length or WINDOW, WINDOW) if wanted else WINDOW
-    window = _window(clip.audio_url, start, length if request.method != "HEAD" else 64)
-    response = _answer(clip, window, wanted, start)
+    # Safari asks for two bytes first: too few to tell what they are.
+    window = _window(clip.audio_url, start, max(length, HEAD) if request.method != "HEAD" else HEAD)
+    response = _answer(clip, window, wanted, start, length)
     response["Accept-Ranges"] = "bytes"
     response["Cache-Control"] = SOUND_CACHE
     response["ETag"] = etag
     return response
 
 
-def _answer(clip: Clip, window: MediaWindow, wanted: ByteRange | None, start: int) -> HttpResponseBase:
+def _answer(clip: Clip, window: MediaWindow, wanted: ByteRange | None, start: int, length: int) -> HttpResponseBase:
     if window.status == 416:
         total = "*" if window.total_size is None else window.total_size
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{total}"})
     content_type = _sound_type(window, start)
-    total_size, end = window.total_size, start + len(window.body)
+    total_size = window.total_size
     if wanted is not None:
+        body = window.body[:length]
         total = "*" if total_size is None else total_size
-        headers = {"Content-Range": f"bytes {start}-{end - 1}/{total}"}
-        return HttpResponse(window.body, status=206, content_type=content_type, headers=headers)
+        headers = {"Content-Range": f"bytes {start}-{start + len(body) - 1}/{total}"}
+        return HttpResponse(body, status=206, content_type=content_type, headers=headers)
     whole = StreamingHttpResponse(_windows(clip.audio_url, window), content_type=content_type)
     if total_size is not None:
         whole["Content-Length"] = str(total_size)
@@ -126,12 +162,26 @@ def _window(url: str, start: int, length: int) -> MediaWindow:
         window = asyncio.run(fetch())
     except ProviderError as error:
         logger.info("sound not reachable: %s", error.message)
-        raise SoundError(Problem.UNREACHABLE) from None
+        raise SoundError(_problem_of(error)) from None
     if window.status in GONE:
         raise SoundError(Problem.EXPIRED)
     if window.status not in (200, 206, 416):
-        raise SoundError(Problem.UNREACHABLE)
+        raise SoundError(Problem.SERVER_ERROR)
+    if window.status == 416 and start == 0:
+        raise SoundError(Problem.EMPTY)
     return window
+
+
+_PROBLEMS = {
+    "timeout": Problem.TIMEOUT,
+    "broke_off": Problem.BROKE_OFF,
+    "redirect": Problem.DEAD_END,
+    "server_error": Problem.SERVER_ERROR,
+}
+
+
+def _problem_of(error: ProviderError) -> Problem:
+    return Problem.DEAD_END if error.was_redirected else _PROBLEMS.get(error.cause, Problem.UNREACHABLE)
 
 
 def _windows(url: str, first: MediaWindow) -> Iterator[bytes]:
@@ -159,7 +209,7 @@ def _stream(request: HttpRequest, clip: Clip) -> HttpResponseBase:
         first = next(chunks, b"")
         content_type = sniff_sound(first)
         if content_type is None:
-            raise SoundError(Problem.NOT_SOUND)
+            raise SoundError(Problem.NOT_SOUND if first else Problem.EMPTY)
     except BaseException:
         chunks.close()
         raise
@@ -178,12 +228,12 @@ async def _stream_chunks(url: str) -> AsyncIterator[bytes]:
             client.open_media(url, max_bytes=AUDIO_MAX_BYTES, deadline_seconds=STREAM_SECONDS) as media,
         ):
             if media.status != 200:
-                raise SoundError(Problem.EXPIRED if media.status in GONE else Problem.UNREACHABLE)
+                raise SoundError(Problem.EXPIRED if media.status in GONE else Problem.SERVER_ERROR)
             async for chunk in media.aiter_bytes():
                 yield chunk
     except ProviderError as error:
         logger.info("stream broke off: %s", error.message)
-        raise SoundError(Problem.UNREACHABLE) from None
+        raise SoundError(_problem_of(error)) from None
 
 
 def _chain(first: bytes, rest: _Stepped) -> Iterator[bytes]:
@@ -245,8 +295,25 @@ class _Stepped:
 # -- Covers ---------------------------------------------------------------------------------------------
 
 
-def cover_response(clip: Clip) -> HttpResponse:
-    """The clip's picture; where there is none to be had a neutral one, since a card has a place for it."""
+def cover_response(clip: Clip, *, size: str = "") -> HttpResponse:
+    """The clip's picture; where there is none to be had a neutral one, since a card has a place for it.
+
+    ``size`` is ``small`` or ``large`` for a square of that many pixels, where the picture is in the archive; else the
+    picture comes as it is.
+    """
+    kept = kept_file(clip, ArchivedFile.Kind.COVER)
+    response = picture_response(kept, SQUARES.get(size)) if kept else None
+    return _harmless(response or _passed_on(clip))
+
+
+def _harmless(response: HttpResponse) -> HttpResponse:
+    """A picture that somebody opens by itself runs nothing and is taken for nothing else."""
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+def _passed_on(clip: Clip) -> HttpResponse:
     body = _picture(clip.image_url) if clip.image_url else b""
     content_type = sniff_picture(body)
     if content_type is None:
@@ -254,9 +321,7 @@ def cover_response(clip: Clip) -> HttpResponse:
         response["Cache-Control"] = "private, max-age=300"
     else:
         response = HttpResponse(body, content_type=content_type)
-        response["Cache-Control"] = "private, max-age=604800"
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+        response["Cache-Control"] = PICTURE_CACHE
     return response
 
 

@@ -335,7 +335,7 @@ class Outbound:
 
     async def _follow(self, url: str, headers: list[tuple[bytes, bytes]], seconds: float) -> httpx.Response:
         """The first answer that is no redirect."""
-        host = ""
+        host, hops = "", 0
         try:
             async with asyncio.timeout(seconds):
                 for _ in range(MAX_REDIRECTS + 1):
@@ -348,10 +348,16 @@ class Outbound:
                     if "location" not in response.headers:
                         _refuse_redirect(response, host)
                     url = str(response.request.url.join(response.headers["location"]))
+                    hops += 1
+        except ProviderError as error:
+            error.was_redirected = hops > 0
+            raise
         except TimeoutError:
             raise _timed_out(host, seconds) from None
         except FAULTS as fault:
-            raise _explain(fault, host) from None
+            explained = _explain(fault, host)
+            explained.was_redirected = hops > 0
+            raise explained from None
         raise ProviderError(
             ErrorKind.TRANSIENT, f"{host} redirected more than {MAX_REDIRECTS} times.", cause="redirect"
         )
@@ -655,10 +661,10 @@ EXPLANATIONS: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
     ((ssl.SSLError, aiohttp.ClientSSLError), "tls", "has no certificate that is trusted, or no TLS"),
     ((TimeoutError,), "timeout", "did not answer in time"),
     ((socket.gaierror, aiohttp.ClientConnectorDNSError), "address", "is a name that was not found"),
-    ((aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError), "address", "broke off before the end"),
+    ((aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError), "broke_off", "broke off before the end"),
     ((zlib.error,), "server_error", "sent a body that cannot be unpacked"),
     ((HttpProcessingError, aiohttp.ClientResponseError), "server_error", "does not speak HTTP as it should"),
-    ((ConnectionResetError, BrokenPipeError), "address", "broke off before the end"),
+    ((ConnectionResetError, BrokenPipeError), "broke_off", "broke off before the end"),
     ((aiohttp.InvalidURL, httpx.InvalidURL, ValueError), "address", "is not a web address"),
     ((OSError, aiohttp.ClientConnectionError), "address", "could not be reached"),
 )

@@ -55,6 +55,7 @@ def test_the_whole_sound(signed_in: Client, clip: Clip) -> None:
 def test_a_part_of_the_sound(signed_in: Client, clip: Clip) -> None:
     whole = body(sound(signed_in, clip))
     for header, start, end in (
+        ("bytes=0-1", 0, 2),
         ("bytes=0-99", 0, 100),
         ("bytes=1000-1999", 1000, 2000),
         (f"bytes={len(whole) - 10}-", len(whole) - 10, len(whole)),
@@ -208,3 +209,24 @@ def test_a_clip_says_why_it_cannot_be_heard(signed_in: Client, team: Team, alice
 )
 def test_ranges_are_read(header: str, wanted: ByteRange | None) -> None:
     assert read_range(header) == wanted
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem", "words"),
+    [
+        ("empty", "empty", "The file at the provider’s link is empty."),
+        ("short", "broke_off", "breaks off in the middle"),
+        ("redirect", "dead_end", "leads on to an address that does not answer"),
+    ],
+)
+def test_what_was_met_is_said_as_it_was(
+    signed_in: Client, relay: Credential, fault: str, problem: str, words: str
+) -> None:
+    signed_in.post("/track/", {"ids": f"badsound-{fault}-{uuid4().hex[:8]}", "credential": str(relay.public_id)})
+    clip = Clip.objects.order_by("position")[0]
+    response = sound(signed_in, clip, Range="bytes=0-")
+    assert response.status_code == 502
+    assert words in response.content.decode()
+    clip.refresh_from_db()
+    assert clip.sound_problem == problem
+    assert words in signed_in.get(f"/clips/{clip.public_id}/card/").content.decode()

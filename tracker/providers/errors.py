@@ -44,9 +44,11 @@ class ProviderError(Exception):
         self.http_status = http_status
         self.retry_after = retry_after
         self.cause = cause
-        """For transport faults a stable word: ``timeout``, ``address`` (name or connection),
+        """For transport faults a stable word: ``timeout``, ``address`` (name or connection), ``broke_off``,
         ``forbidden_address``, ``too_large``, ``tls``, ``html``, ``not_json``, ``server_error``,
         ``wrong_path`` (the base URL leads elsewhere); empty otherwise."""
+        self.was_redirected = False
+        """Met at an address that a redirect led to."""
 
     def __repr__(self) -> str:
         return f"ProviderError({self.kind.value!r}, {self.message!r}, http_status={self.http_status!r})"

@@ -62,6 +62,8 @@ class ClipSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     state: ClipState = ClipState.QUEUED
     error: str | None = None
     audio_url: str | None = None
+    more_audio_urls: tuple[str, ...] = ()
+    """Where else the finished file is said to be: for the archive, and not told by ``parse_payload``."""
     stream_url: str | None = None
     image_url: str | None = None
     video_url: str | None = None

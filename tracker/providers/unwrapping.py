@@ -380,7 +380,8 @@ def read_clip(clip: Object, task_status: TaskStatus | None) -> ClipSnapshot:
     """
     keys = _spellings_among(tuple(clip))
     state = read_clip_state(first_name(clip, keys.state))
-    audio_url, stream_url = _read_sound(clip, keys, state, task_status)
+    audio_urls, stream_url = _read_sound(clip, keys, state, task_status)
+    audio_url = audio_urls[0] if audio_urls else None
     error = read_reason(first_text(clip, keys.error)) if keys.error else None
     metadata = clip.get("metadata")
     more = _read_metadata(metadata) if type(metadata) is dict else _NO_METADATA
@@ -399,6 +400,7 @@ def read_clip(clip: Object, task_status: TaskStatus | None) -> ClipSnapshot:
         state=state,
         error=more.error or error,
         audio_url=audio_url,
+        more_audio_urls=audio_urls[1:],
         stream_url=stream_url,
         image_url=first_url(clip, keys.image),
         video_url=first_url(clip, keys.video),
@@ -408,19 +410,21 @@ def read_clip(clip: Object, task_status: TaskStatus | None) -> ClipSnapshot:
 
 def _read_sound(
     clip: Object, keys: _Spellings, state: ClipState | None, task_status: TaskStatus | None
-) -> tuple[str | None, str | None]:
-    """The finished file and the stream of a clip, each where there is one."""
+) -> tuple[tuple[str, ...], str | None]:
+    """The addresses of the finished file, the best first, and of the stream, each where there is one."""
     stream_url = first_url(clip, keys.stream)
+    finished: tuple[str, ...] = ()
     for key in keys.audio:
         value = clip[key]
         url = read_url(value) if value else None
         if url is None:
             continue
         if still_streams(url) or (task_status is not TaskStatus.SUCCEEDED and _may_grow(value, clip, keys, state)):
-            stream_url = stream_url or url
-        else:
-            return url, stream_url
-    return None, stream_url
+            # Beside a finished file nobody asks for the stream under another name.
+            stream_url = stream_url if finished else stream_url or url
+        elif url not in finished:
+            finished = (*finished, url)
+    return finished, stream_url
 
 
 def _may_grow(value: object, clip: Object, keys: _Spellings, state: ClipState | None) -> bool:
