@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-NAMES = ["reading", "polling", "scale", "memory"]
+NAMES = ["reading", "polling", "scale", "memory", "archive", "weight", "library"]
 
 
 def main(names: list[str]) -> int:
@@ -27,6 +27,8 @@ def main(names: list[str]) -> int:
                 "DJANGO_SETTINGS_MODULE": "musicboard.settings",
             }
             environment.pop("DATABASE_URL")
+            if name == "library" and "BENCHMARK_DATABASE_URL" in os.environ:
+                environment["DATABASE_URL"] = os.environ["BENCHMARK_DATABASE_URL"]
             missed |= subprocess.run(
                 [sys.executable, "-m", "tests.benchmarks", name], env=environment, check=False
             ).returncode
