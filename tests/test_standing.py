@@ -121,7 +121,7 @@ def test_only_the_owner_is_asked_to_replace_the_key() -> None:
     mine, theirs = stands(task(hold=Hold.KEY_REFUSED)), stands(task(hold=Hold.KEY_REFUSED), person=2)
     assert mine.action == Action.REPLACE_KEY
     assert theirs.action == Action.NONE
-    assert "ask Lin" in theirs.advice
+    assert "Ask Lin to replace the key" in theirs.advice
 
 
 def test_a_refusal_that_was_dealt_with_is_not_told_again() -> None:
@@ -144,6 +144,23 @@ def test_a_bar_is_never_invented() -> None:
         assert one.has_bar
         assert one.percent is None
     assert not card(poll_error=ErrorKind.TRANSIENT, poll_error_cause="timeout").has_bar
+
+
+def test_a_full_bar_that_still_waits_is_not_drawn_full() -> None:
+    one = card(
+        Clip(position=0, state="complete"), raw_status="SUCCESS", progress=100, submitted_at=NOW - timedelta(seconds=72)
+    )
+    assert one.standing.label == "Finishing"
+    assert one.has_bar
+    assert one.percent is None
+    assert "100" not in str(one.clock)
+
+
+def test_a_first_answer_is_late_after_five_seconds() -> None:
+    unasked = {"status": "unknown", "raw_status": "", "polled_at": None}
+    assert stands(task(**unasked)).reason == ""
+    late = stands(task(**unasked, created_at=NOW - timedelta(seconds=5)))
+    assert (late.label, late.reason) == ("Asking …", "No answer yet, still trying.")
 
 
 def test_a_finished_task_tells_how_long_it_took() -> None:

@@ -106,11 +106,6 @@ class BoardFilter:
         return sum(bool(value) for value in (self.provider, self.credential, self.person))
 
     @property
-    def fields(self) -> list[tuple[str, str]]:
-        """What a form repeats to ask for the same tasks."""
-        return [(name, str(getattr(self, name))) for name in ("state", *_NARROWING) if getattr(self, name)]
-
-    @property
     def without_filters(self) -> str:
         return self.query(provider="", credential=None, person=None)
 

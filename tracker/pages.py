@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from tracker.cards import ClipCard, TaskCard, age, make_card, moment_text, one_after_the_other, quoted
-from tracker.models import Clip, MusicTask, TaskEvent
+from tracker.models import Clip, Credential, MusicTask, TaskEvent
 from tracker.models.credentials import Hold
 from tracker.providers import ErrorKind, TaskStatus
 from tracker.standing import Tone, met_error
@@ -20,6 +20,7 @@ from tracker.standing import Tone, met_error
 MOST_EVENTS = 200
 MOST_RAW = 200_000
 MOST_QUOTED = 300
+MOST_CHOICES = 100
 
 Kind = TaskEvent.Kind
 
@@ -47,11 +48,15 @@ class TaskPage:
     can_check: bool
     lyrics_title: str
     lyrics_tags: str
+    wants_credential: bool
+    """Its own is gone, or does not work at the moment."""
+    hand_to: Sequence[Credential]
+    """What the person could hand the task instead."""
 
 
 def load_page(task: MusicTask, *, person_id: int | None, now: datetime) -> TaskPage:
     """Everything about ``task``, with a query for its clips and one for its events."""
-    clips = list(task.clips.all())
+    clips = list(task.clips.select_related("archive"))
     card = make_card(task, clips, person_id=person_id, now=now, is_whole=True)
     shared = _shared_lyrics(card.clips)
     if shared:
@@ -67,7 +72,24 @@ def load_page(task: MusicTask, *, person_id: int | None, now: datetime) -> TaskP
         can_check=task.credential is not None and task.hold not in (Hold.DISABLED, Hold.NO_CREDENTIAL),
         lyrics_title=task.lyrics_title,
         lyrics_tags=task.lyrics_tags,
+        wants_credential=_wants_credential(task),
+        hand_to=_hand_to(task, person_id) if _wants_credential(task) else [],
     )
+
+
+def _wants_credential(task: MusicTask) -> bool:
+    return task.credential is None or (task.is_live and bool(task.hold))
+
+
+def _hand_to(task: MusicTask, person_id: int | None) -> list[Credential]:
+    if person_id is None:
+        return []
+    fitting = Credential.objects.open_to(person_id, task.team_id).fitting(
+        provider=task.provider, base_url=task.base_url
+    )
+    others = fitting.exclude(pk=task.credential_id) if task.credential_id else fitting
+    # Those that work come first.
+    return list(others.select_related("owner").defer("sealed_key").order_by("state", "label", "pk")[:MOST_CHOICES])
 
 
 def _shared_lyrics(clips: Sequence[ClipCard]) -> str:

@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
-from tracker.models import Clip, MusicTask
+from tracker.models import Clip, Credential, MusicTask
 from tracker.models.credentials import Hold
 from tracker.models.recording import ONLY_THIS
 from tracker.models.tasks import Ended
@@ -53,6 +53,8 @@ class Standing:
     action: Action = Action.NONE
     moves: bool = False
     """The bar may show that something is going on."""
+    is_unmeasured: bool = False
+    """… but not how far it is: a full bar would look stuck."""
 
 
 def standing(task: MusicTask, clips: Sequence[Clip], *, person_id: int | None, now: datetime) -> Standing:
@@ -69,15 +71,23 @@ def standing(task: MusicTask, clips: Sequence[Clip], *, person_id: int | None, n
 
 def _held(task: MusicTask, person_id: int | None) -> Standing:
     """The credential rests, is disabled or gone; the task itself has not ended."""
-    credential = task.credential
-    if credential is None or task.hold == Hold.NO_CREDENTIAL:
+    if task.credential is None or task.hold == Hold.NO_CREDENTIAL:
         return Standing(
             "no_credential", Tone.WARN, _("No credential"), _("Its credential was deleted."),
-            advice=_("This task can no longer be checked; everything known stays."),
+            advice=_("Hand it another credential, and tracking goes on. Everything known stays."),
         )  # fmt: skip
+    return credential_standing(
+        task.credential, Hold(task.hold), person_id=person_id, http_status=task.poll_error_status
+    )
+
+
+def credential_standing(
+    credential: Credential, hold: Hold, *, person_id: int | None, http_status: int | None = None
+) -> Standing:
+    """Why tasks wait for ``credential``, and who can do what about it; its owner is told what, others whom to ask."""
     is_mine = credential.owner_id == person_id
     owner = {"owner": credential.owner}
-    if task.hold == Hold.DISABLED:
+    if hold == Hold.DISABLED:
         return Standing(
             "disabled", Tone.WARN, _("Credential disabled"),
             _("The credential “%(label)s” is disabled.") % {"label": credential.label},
@@ -85,8 +95,8 @@ def _held(task: MusicTask, person_id: int | None) -> Standing:
             else _("Ask %(owner)s to enable it. Nothing is lost.") % owner,
             action=Action.ENABLE if is_mine else Action.NONE,
         )  # fmt: skip
-    names = {"provider": task.provider, "status": credential.rest_status or task.poll_error_status}
-    if task.hold == Hold.QUOTA:
+    names = {"provider": credential.provider, "status": credential.rest_status or http_status}
+    if hold == Hold.QUOTA:
         return Standing(
             "quota", Tone.WARN, _("No credit"),
             _("%(provider)s says that the account has no credit left.") % names,
@@ -94,7 +104,7 @@ def _held(task: MusicTask, person_id: int | None) -> Standing:
             else _("Ask %(owner)s to top it up. Nothing is lost.") % owner,
             action=Action.CHECK,
         )  # fmt: skip
-    if task.hold == Hold.SEAL_BROKEN:
+    if hold == Hold.SEAL_BROKEN:
         return Standing(
             "seal_broken", Tone.WARN, _("Key unreadable"), _("The stored key can no longer be read here."),
             advice=_("Enter it again under Credentials. Nothing is lost.") if is_mine
@@ -112,8 +122,8 @@ def _held(task: MusicTask, person_id: int | None) -> Standing:
         "key_refused", Tone.WARN, _("Key refused"),
         _("%(provider)s refused this key (%(status)s).") % names if names["status"]
         else _("%(provider)s refused this key.") % names,
-        advice=_("Polling rests until it is replaced under Credentials. Nothing is lost.") if is_mine
-        else _("Polling rests until it is replaced: ask %(owner)s. Nothing is lost.") % owner,
+        advice=_("Replace it under Credentials. Nothing is lost.") if is_mine
+        else _("Ask %(owner)s to replace the key. Nothing is lost.") % owner,
         action=Action.REPLACE_KEY if is_mine else Action.NONE,
     )  # fmt: skip
 
@@ -199,6 +209,9 @@ _ADDRESS = gettext_lazy("Address problem")
 _CAUSES: dict[str, tuple[str | Promise, str | Promise, str | Promise]] = {
     "timeout": (_UNREACHABLE, gettext_lazy("%(provider)s did not answer in time."), _GOES_ON),
     "address": (_UNREACHABLE, gettext_lazy("%(provider)s could not be reached."), _GOES_ON),
+    "broke_off": (
+        _UNREACHABLE, gettext_lazy("%(provider)s broke off the connection before its answer was complete."), _GOES_ON,
+    ),
     "tls": (_UNREACHABLE, gettext_lazy("%(provider)s showed no certificate that can be trusted."), _GOES_ON),
     "html": (_UNREACHABLE, gettext_lazy("%(provider)s answered with a web page%(status)s."), _GOES_ON),
     "server_error": (_UNREACHABLE, gettext_lazy("%(provider)s has a server error%(status)s."), _GOES_ON),
@@ -278,8 +291,21 @@ def met_error(provider: str, *, kind: str, status: int | None, cause: str, detai
 # -- Live -----------------------------------------------------------------------------------------------
 
 
+LATE_AFTER = timedelta(seconds=5)
+"""A first answer that takes longer than this is said to be late."""
+STILL_TRYING = gettext_lazy("No answer yet, still trying.")
+
+
+def late_in(task: MusicTask, *, now: datetime) -> float | None:
+    """Seconds until the first answer of ``task`` is late; None where it was answered or is late already."""
+    left = (task.created_at + LATE_AFTER - now).total_seconds()
+    return left if task.is_live and not task.hold and task.polled_at is None and left > 0 else None
+
+
 def _live(task: MusicTask, clips: Sequence[Clip], now: datetime) -> Standing:
     said = _LIVE[TaskStatus(task.status)](task, clips)
+    if task.polled_at is None and late_in(task, now=now) is None:
+        said = replace(said, reason=str(STILL_TRYING))
     if task.stalled_at is None:
         return said
     return replace(
@@ -302,7 +328,7 @@ def _running(task: MusicTask, clips: Sequence[Clip]) -> Standing:
 def _awaits_sound(task: MusicTask, clips: Sequence[Clip]) -> Standing:
     return Standing(
         "awaits_sound", Tone.RUN, _("Finishing"), _("Finished, but the sound is not there yet."),
-        advice=_("It usually follows within minutes."), moves=True,
+        advice=_("It usually follows within minutes."), moves=True, is_unmeasured=True,
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@
   function tick() {
     for (const time of document.querySelectorAll("time[data-elapsed]")) write(time, clock(passed(time, time.dataset.elapsed)));
     for (const time of document.querySelectorAll("time[data-age]")) write(time, ago(passed(time, time.dataset.age)));
+    for (const words of document.querySelectorAll("[data-late][hidden]")) words.hidden = passed(words, "0") < Number(words.dataset.late);
   }
   tick();
   setInterval(tick, 1000);

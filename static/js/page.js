@@ -1,8 +1,7 @@
-// What every page needs: menus that close, messages that go, copying, "/" for the search, the marked place in the rail.
+// What every page needs: menus that close, messages that go, copying, keys of the board, the marked place in the rail.
 "use strict";
 (() => {
   const all = (selector, root = document) => Array.from(root.querySelectorAll(selector));
-  const typing = (element) => element?.closest?.("input, textarea, select, [contenteditable]") != null;
 
   // A swap never closes what a person has opened.
   if (window.Idiomorph) {
@@ -15,7 +14,10 @@
   document.addEventListener("click", (event) => {
     const menu = event.target.closest("[data-menu]");
     closeMenus(menu);
-    if (menu && event.target.closest(".menu__item") && !event.target.closest("[data-copy]")) menu.open = false;
+    if (!menu || !event.target.closest(".menu__item") || event.target.closest("[data-copy]")) return;
+    const had = menu.contains(document.activeElement);
+    menu.open = false;
+    if (had) menu.querySelector("summary").focus();
   });
   document.addEventListener("keydown", (event) => {
     const menu = event.key === "Escape" && (event.target.closest("[data-menu][open]") || document.querySelector("[data-menu][open]"));
@@ -23,11 +25,6 @@
   });
 
   // Keys
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-    const search = document.querySelector("[data-search]");
-    if (search) { event.preventDefault(); search.focus(); search.select(); }
-  });
   document.addEventListener("keydown", (event) => {
     const text = event.target.closest?.("[data-track-text]");
     if (!text || event.key !== "Enter" || event.isComposing) return;
@@ -44,6 +41,11 @@
   document.addEventListener("htmx:configRequest", (event) => {
     if (!event.detail.elt.closest("#filters")) return;
     for (const [name, value] of Array.from(event.detail.formData)) if (value === "") event.detail.formData.delete(name);
+  });
+
+  // An answer that comes after the text was tracked tells of nothing that still stands there.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.target.id === "preview" && !document.getElementById("ids").value) event.detail.shouldSwap = false;
   });
 
   // Copying
@@ -85,6 +87,18 @@
     });
   }
   document.addEventListener("click", (event) => event.target.closest("[data-toast-close]")?.closest("[data-toast]").remove());
+
+  // The last card of a page has gone: what is left to show or to say comes from the server.
+  let filling = false;
+  async function fill() {
+    const results = document.querySelector("#tasks #results");
+    if (filling || !results || results.querySelector(".task, .empty")) return;
+    filling = true;
+    try { await htmx.ajax("GET", location.href, { target: "#tasks", select: "#tasks", swap: "morph" }); } catch { /* tried again below */ }
+    setTimeout(() => { filling = false; }, 2000);
+  }
+  document.addEventListener("htmx:afterSettle", fill);
+  document.addEventListener("htmx:afterRequest", () => setTimeout(fill, 50));
 
   // The rail and the player stand outside what is swapped.
   function mark() {

@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.benchmarks.measuring import Figure, migrate, seconds, side_by_side
+from tracker.cards import short_key, short_uuid
 from tracker.models import Credential, Membership, MusicTask, Role, Team, User, claim
 
 FEW, MANY, SMALL, LIVE = 10_000, 1_000_000, 1_000, 2_000
@@ -144,5 +145,5 @@ def _refresh(team: Team) -> list[float]:
     MusicTask.objects.filter(pk__in=list(newest)).update(ended="", status="running", shelf="running", progress=40)
     client = _client(team)
     stamps = MusicTask.objects.filter(pk__in=list(newest)).values_list("public_id", "stamp")
-    seen = "&".join(f"seen={public_id}.{stamp}.running" for public_id, stamp in stamps)
+    seen = "&".join(f"seen={short_uuid(public_id)}.{stamp}.{short_key('running')}" for public_id, stamp in stamps)
     return side_by_side(25, lambda: _get(client, "/"), lambda: _get(client, f"/refresh/?{seen}", 204))

@@ -30,6 +30,7 @@ def _find_browser() -> str | None:
 _TOLERATED = pytest.mark.filterwarnings("ignore:Session-scoped fixtures defined as instance methods")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mine = [item for item in items if "/browser/" in item.path.as_posix()]
     # Playwright's loop runs on in this thread until the session ends: whatever needs a loop of its own comes before.

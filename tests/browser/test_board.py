@@ -38,13 +38,21 @@ def test_paste_see_the_preview_and_the_first_status(sign_in: SignIn, alice: User
     expect(page.locator("#messages")).to_contain_text("1 tracked, 1 invalid")
 
 
-def test_what_cannot_be_tracked_is_kept(sign_in: SignIn, alice: User, relay: Credential, complaints: list[str]) -> None:
+def test_what_cannot_be_tracked_is_kept(sign_in: SignIn, alice: User, relay: Credential) -> None:
     page = sign_in(alice)
     track(page, "hello there")
     expect(page.locator("#ids-error")).to_have_text("There is no task id in this text.")
     expect(page.get_by_label("Paste task ids")).to_have_value("hello there")
-    # The browser itself logs a 422.
-    complaints[:] = [one for one in complaints if "422" not in one]
+    assert page.url.endswith("/")
+
+
+def test_typing_on_while_the_preview_is_asked_for_is_no_error(sign_in: SignIn, alice: User, relay: Credential) -> None:
+    page = sign_in(alice)
+    page.route("**/track/preview/", lambda route: (page.wait_for_timeout(400), route.continue_()))
+    page.get_by_label("Paste task ids").press_sequentially("id-000001 id-000002 ", delay=120)
+    expect(page.locator("#preview")).to_contain_text("2 new")
+    page.get_by_label("Paste task ids").fill("\x01\x02")
+    expect(page.locator("#preview")).to_have_text("Nothing in it looks like a task id.")
 
 
 def test_a_bar_moves_and_a_card_ends_without_a_reload(
@@ -202,6 +210,79 @@ def test_removing_a_card_can_be_undone(sign_in: SignIn, alice: User, credential:
     expect(page.locator(".task")).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".task")).to_have_count(1)
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.innerText"))
+
+
+def test_the_focus_stays_at_the_card(sign_in: SignIn, alice: User, relay: Credential) -> None:
+    page = sign_in(alice)
+    page.get_by_label("Paste task ids").fill(f"queued-{uuid4().hex[:8]}")
+    page.get_by_role("button", name="Track").click()
+    expect(page.locator(".task .state")).to_have_text("Queued")
+    page.wait_for_timeout(200)
+    assert focused(page) == "Track"
+    for name, state in (("Check now", "Queued"), ("Stop tracking", "Stopped")):
+        page.locator(".task__menu summary").click()
+        with page.expect_response("**/tasks/**"):
+            page.get_by_role("button", name=name).click()
+        expect(page.locator(".task .state")).to_have_text(state)
+        page.wait_for_timeout(200)
+        assert focused(page).startswith("More: ")
+    with page.expect_response("**/tasks/**"):
+        page.locator(".task__do").click()
+    expect(page.locator(".task .state")).to_have_text("Queued")
+    page.wait_for_timeout(200)
+    assert focused(page).startswith("More: ")
+
+
+def test_the_focus_stays_on_the_page_of_a_task(sign_in: SignIn, alice: User, credential: Credential) -> None:
+    make_task(credential, "id-000001", title="City Lights")
+    page = sign_in(alice)
+    page.locator(".task__title a").click()
+    page.get_by_role("button", name="Stop tracking").click()
+    expect(page.locator(".panel .state")).to_have_text("Stopped")
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.activeElement.closest('.panel') !== null")
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("heading", name="Board")).to_be_visible()
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+
+
+def test_after_removing_the_focus_is_at_the_way_back(sign_in: SignIn, alice: User, credential: Credential) -> None:
+    make_task(credential, "id-000001", title="City Lights")
+    make_task(credential, "id-000002", title="Neon")
+    page = sign_in(alice)
+    page.locator(".task__menu summary").first.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Remove").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".task")).to_have_count(1)
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+
+
+def test_the_last_card_of_a_page_leaves_words_behind(sign_in: SignIn, alice: User, credential: Credential) -> None:
+    make_task(credential, "id-000001", title="City Lights")
+    make_task(credential, "id-000002", title="Neon")
+    page = sign_in(alice)
+    page.goto(page.url + "?q=neon")
+    page.locator(".task__menu summary").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+    page.goto(page.url.split("?")[0])
+    page.locator(".task__menu summary").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("No tasks yet")).to_be_visible()
+
+
+def test_a_provider_that_hangs_is_told_while_it_hangs(sign_in: SignIn, alice: User, relay: Credential) -> None:
+    page = sign_in(alice)
+    track(page, f"fault-hang-{uuid4().hex[:8]}")
+    expect(page.locator(".task .state")).to_have_text("Asking …")
+    expect(page.get_by_text("No answer yet, still trying.")).to_be_hidden()
+    expect(page.get_by_text("No answer yet, still trying.")).to_be_visible()
 
 
 def test_search_and_chips_stand_in_the_address_and_back_works(

@@ -47,7 +47,7 @@ def test_from_the_set_up_link_to_a_song(
     page.locator("main button[type=submit]").click()
     expect(page.get_by_role("heading", name="Board")).to_be_visible()
 
-    page.locator("[data-menu] summary").first.click()
+    page.locator(".rail__me summary").click()
     page.get_by_role("button", name="Sign out").click()
     page.goto(f"{live_server.url}/accounts/login/")
     page.get_by_label("Email").fill("lin@example.org")

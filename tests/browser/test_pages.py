@@ -90,7 +90,8 @@ def test_targets_on_a_phone_are_large_enough(sign_in: SignIn, alice: User, tasks
     page = sign_in(alice)
     page.set_viewport_size({"width": 390, "height": 844})
     small = page.evaluate(
-        """() => [...document.querySelectorAll('button, summary, select, .btn, .chip, .rail a, .search input')]
+        """() => [...document.querySelectorAll(
+                'button, summary, select, .btn, .chip, .task__title a, .rail a, .search input')]
             .filter(one => one.offsetParent !== null && one.getBoundingClientRect().height > 0)
             .filter(one => one.getBoundingClientRect().height < 43.5 || one.getBoundingClientRect().width < 43.5)
             .map(one => one.outerHTML.slice(0, 120))"""

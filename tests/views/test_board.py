@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from tests.conftest import make_credential
-from tracker.cards import thin
+from tracker.cards import short_key, short_uuid, thin
 from tracker.forms import BoardFilter
 from tracker.models import Clip, Credential, Membership, MusicTask, Role, TaskText, Team, User
 from tracker.models.credentials import Hold
@@ -100,7 +102,7 @@ def test_charlie_sees_nothing_of_them(client: Client, charlie: User, credential:
     client.force_login(charlie, backend="django.contrib.auth.backends.ModelBackend")
     assert "City Lights" not in page(client)
     assert "City Lights" not in page(client, "?q=city")
-    assert client.get(f"/refresh/?seen={task.public_id}.99").content.count(b"City") == 0
+    assert client.get(f"/refresh/?{seen(task)}9").content.count(b"City") == 0
 
 
 def test_a_viewer_has_no_form_and_no_orders(client: Client, team: Team, credential: Credential) -> None:
@@ -259,7 +261,7 @@ def test_a_page_is_read_in_the_order_of_an_index(
 
 
 def seen(task: MusicTask, state: str = "running") -> str:
-    return f"seen={task.public_id}.{task.stamp}.{state}"
+    return f"seen={short_uuid(task.public_id)}.{task.stamp}.{short_key(state)}"
 
 
 def test_nothing_new_is_204_in_five_questions(
@@ -334,3 +336,113 @@ def test_a_signed_out_refresh_says_where_to_sign_in(client: Client) -> None:
 def test_an_old_task_shows_its_age(signed_in: Client, credential: Credential) -> None:
     make_task(credential, created_at=timezone.now() - timedelta(hours=3))
     assert "3 h ago" in page(signed_in)
+
+
+def test_a_refresh_of_a_full_page_fits_into_the_shortest_address(signed_in: Client, credential: Credential) -> None:
+    for number in range(50):
+        make_task(credential, f"id-{number:06}", status="unknown", raw_status="PONDERING", stamp=99_999)
+    html = page(signed_in)
+    sent = re.findall(r'<input type="hidden" form="refresher" name="seen" value="([^"]+)"', html)
+    assert len(sent) == 50
+    query = "&".join(f"seen={one}" for one in sent)
+    # gunicorn's own limit for the whole request line.
+    assert len(f"GET /refresh/?{query}&state=attention&newest={10**9}&told=100 HTTP/1.1") < 4094
+    assert signed_in.get(f"/refresh/?{query}").status_code == 204
+    narrow = page(signed_in, "?q=" + "字" * 200)
+    assert narrow.count("字" * 200) == narrow.split('id="refresher"')[0].count("字" * 200)
+
+
+def test_a_narrowed_board_keeps_its_chips(signed_in: Client, credential: Credential) -> None:
+    task = make_task(credential, title="City Lights")
+    query = f"{seen(task)}&narrow=1"
+    MusicTask.objects.filter(pk=task.pk).update(stamp=5)
+    html = signed_in.get(f"/refresh/?{query}").content.decode()
+    assert "City Lights" in html
+    assert 'id="chips"' not in html
+
+
+# Credentials at rest
+
+
+def refuse(credential: Credential, count: int = 12) -> None:
+    for number in range(count):
+        make_task(credential, f"{credential.pk}-{number:06}", title=f"T{number}")
+    credential.rest(Hold.KEY_REFUSED, now=timezone.now(), status=401)
+
+
+def banners(html: str) -> list[str]:
+    return [strip_tags(one).strip() for one in re.findall(r'id="banner-.*?</div>', html, re.DOTALL)]
+
+
+def test_one_banner_says_for_all_tasks_that_a_key_was_refused(signed_in: Client, credential: Credential) -> None:
+    refuse(credential)
+    html = page(signed_in)
+    (said,) = banners(html)
+    assert "suno-fetch refused this key (401). 12 tasks wait. Replace it under Credentials." in said
+    assert html.count("refused this key") == 1
+    assert f"/credentials/{credential.public_id}/" in html
+    assert html.count("Key refused") == 12
+
+
+def test_who_was_lent_a_credential_reads_whom_to_ask(client: Client, bob: User, credential: Credential) -> None:
+    refuse(credential, 1)
+    client.force_login(bob, backend="django.contrib.auth.backends.ModelBackend")
+    html = page(client)
+    (said,) = banners(html)
+    assert "1 task waits. Ask Alice to replace" in said
+    assert f"/credentials/{credential.public_id}/" not in html
+
+
+def test_each_credential_has_its_banner_and_none_that_nobody_waits_for(
+    signed_in: Client, team: Team, alice: User, credential: Credential
+) -> None:
+    other, idle = (make_credential(team, alice, base_url=BASE, provider=name) for name in ("huiyan", "qhaigc"))
+    refuse(credential, 1)
+    make_task(other, "id-other")
+    other.disable()
+    idle.rest(Hold.QUOTA, now=timezone.now(), status=402)
+    assert len(banners(page(signed_in))) == 2
+    assert "is disabled. 1 task waits. Enable it" in "".join(banners(page(signed_in)))
+
+
+def test_many_banners_ask_no_more_questions_than_one(
+    signed_in: Client, team: Team, alice: User, credential: Credential, django_assert_max_num_queries: Any
+) -> None:
+    refuse(credential, 2)
+    with django_assert_max_num_queries(13) as few:
+        assert len(banners(page(signed_in))) == 1
+    for _ in range(9):
+        refuse(make_credential(team, alice, base_url=BASE), 2)
+    with django_assert_max_num_queries(13) as many:
+        assert len(banners(page(signed_in))) == 10
+    assert len(few.captured_queries) == len(many.captured_queries)
+
+
+def test_a_banner_comes_and_goes_with_the_refresh(signed_in: Client, credential: Credential) -> None:
+    task = make_task(credential)
+    query = seen(task)
+    credential.rest(Hold.KEY_REFUSED, now=timezone.now(), status=401)
+    assert len(banners(signed_in.get(f"/refresh/?{query}").content.decode())) == 1
+    task.refresh_from_db()
+    query = seen(task)
+    credential.wake(timezone.now())
+    html = signed_in.get(f"/refresh/?{query}").content.decode()
+    assert 'id="banners"' in html
+    assert banners(html) == []
+
+
+def test_charlie_sees_no_banner_of_others(client: Client, charlie: User, credential: Credential) -> None:
+    refuse(credential, 1)
+    make_task(make_credential(charlie.memberships.get().team, charlie, base_url=BASE), "id-charlie")
+    client.force_login(charlie, backend="django.contrib.auth.backends.ModelBackend")
+    assert banners(page(client)) == []
+
+
+def test_who_waits_for_the_first_answer_is_told_after_a_while(signed_in: Client, credential: Credential) -> None:
+    asking = {"status": "unknown", "raw_status": "", "polled_at": None}
+    make_task(credential, "id-000001", **asking)
+    assert re.search(r'data-late="[45]\.\d" hidden>No answer yet, still trying\.<', page(signed_in))
+    MusicTask.objects.update(created_at=timezone.now() - timedelta(seconds=6))
+    html = page(signed_in)
+    assert "<b>No answer yet, still trying.</b>" in html
+    assert "data-late" not in html

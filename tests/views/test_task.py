@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from tests.conftest import make_credential
 from tests.views.test_board import make_task
+from tracker.cards import short_uuid
 from tracker.models import Credential, Membership, MusicTask, Role, TaskEvent, TaskText, Team, User
 from tracker.models.tasks import Ended
 
@@ -102,6 +103,13 @@ def test_check_now_on_a_card_answers_with_the_card(signed_in: Client, relay: Cre
     assert "<html" not in html
 
 
+def test_a_check_without_an_answer_does_not_say_that_it_was_checked(signed_in: Client, relay: Credential) -> None:
+    task = make_task(relay, f"fault-hang-{uuid4().hex[:8]}")
+    html = signed_in.post(url(task, "check/"), follow=True).content.decode()
+    assert "No answer yet, still trying." in html
+    assert "Checked just now" not in html
+
+
 def test_without_a_credential_nothing_can_be_checked(
     signed_in: Client, task: MusicTask, credential: Credential
 ) -> None:
@@ -144,7 +152,7 @@ def test_the_page_of_a_task_that_never_was_is_404(signed_in: Client) -> None:
 
 def test_the_refresher_of_the_page_brings_the_whole_page(signed_in: Client, task: MusicTask) -> None:
     MusicTask.objects.filter(pk=task.pk).update(stamp=3)
-    html = signed_in.get(f"/refresh/?on=task&seen={task.public_id}.0.running").content.decode()
+    html = signed_in.get(f"/refresh/?on=task&seen={short_uuid(task.public_id)}.0.x").content.decode()
     assert "Timeline" in html
     assert 'id="chips"' not in html
 

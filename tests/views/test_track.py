@@ -99,6 +99,13 @@ def test_what_cannot_be_tracked_is_said_at_the_field_and_kept(
     assert not MusicTask.objects.exists()
 
 
+def test_a_script_on_the_page_is_told_without_an_error_status(signed_in: Client, credential: Credential) -> None:
+    response = post(signed_in, "hello", credential, **{"HX-Request": "true"})
+    assert response.status_code == 200  # type: ignore[attr-defined]
+    assert response["HX-Replace-Url"] == "false"  # type: ignore[index]
+    assert "There is no task id in this text." in response.content.decode()  # type: ignore[attr-defined]
+
+
 def test_two_hundred_ids_are_taken(signed_in: Client, credential: Credential) -> None:
     post(signed_in, "\n".join(f"id-{number:06}" for number in range(200)), credential)
     assert MusicTask.objects.count() == 200
@@ -168,6 +175,10 @@ def test_the_preview_of_too_many_says_so(signed_in: Client, credential: Credenti
 
 def test_the_preview_of_nothing_is_nothing(signed_in: Client, credential: Credential) -> None:
     assert preview(signed_in, "  ", credential).strip() == ""
+
+
+def test_the_preview_of_rubbish_says_that_no_id_is_in_it(signed_in: Client, credential: Credential) -> None:
+    assert "Nothing in it looks like a task id." in preview(signed_in, "\x00\x01\x02", credential)
 
 
 def test_the_same_id_at_another_provider_is_new(

@@ -8,20 +8,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from csp.decorators import csp_exempt
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from tracker.cards import TaskCard, load_cards, thin
+from tracker.cards import TaskCard, load_banners, load_cards, long_uuid, short_key, thin
 from tracker.checking import check_now
 from tracker.forms import PAGE_SIZE, BoardFilter, TrackForm
 from tracker.middleware import PersonRequest
-from tracker.models import Act, Credential, Membership, MusicTask, Team, User
+from tracker.models import Act, Activity, Credential, Membership, MusicTask, Team, User
 from tracker.models.tasks import COUNTED_AT_MOST, MusicTaskQuerySet, Shelf
 from tracker.pages import load_page
 from tracker.pasting import MAX_IDS, Pasted, read_pasted
@@ -38,10 +41,11 @@ FIRST_CHECK = timedelta(seconds=4)
 
 @require_safe
 @never_cache
+@gzip_page
 def board(request: PersonRequest) -> HttpResponse:
     """The team's tasks, the newest first."""
     if request.membership is None:
-        return render(request, "tracker/board.html", {"no_team": True})
+        return render(request, "tracker/team_none.html")
     return _render_board(request, BoardFilter.read(request.GET))
 
 
@@ -61,6 +65,7 @@ def _render_board(
         "page": page,
         "shown": shown,
         "chips": make_chips(shown, counts),
+        "banners": load_banners(membership.team, credentials, person_id=request.user.pk),
         "has_tasks": bool(page.cards) or any(counts.values()),
         "form": form or TrackForm(None, credentials=mine),
         "mine": mine,
@@ -105,6 +110,11 @@ def _load_page(shown: BoardFilter, membership: Membership, *, now: datetime) -> 
 
 def _team_credentials(team: Team) -> list[Credential]:
     return list(team.credentials.select_related("owner").defer("sealed_key")[:MOST_CHOICES])
+
+
+def _at_rest(team: Team) -> list[Credential]:
+    resting = team.credentials.exclude(state=Credential.State.ACTIVE)
+    return list(resting.select_related("owner").defer("sealed_key")[:MOST_CHOICES])
 
 
 def _people(team: Team) -> list[User]:
@@ -165,18 +175,22 @@ def track_tasks(request: PersonRequest) -> HttpResponse:
     membership = require(request, Act.TRACK)
     form = TrackForm(request.POST, credentials=_usable(membership))
     if not form.is_valid():
-        response = _render_board(request, BoardFilter(), form, status=422)
+        # A browser logs every status from 400 on as an error of the page, which a mistyped id is not.
+        response = _render_board(request, BoardFilter(), form, status=200 if request.htmx else 422)
         response["HX-Replace-Url"] = "false"
         return response
     credential: Credential = form.cleaned_data["credential"]
+    now = timezone.now()
     new = MusicTask.objects.track(
         team=membership.team,
         credential=credential,
         task_ids=form.cleaned_data["ids"],
         added_by=request.user,
-        now=timezone.now(),
+        now=now,
         poll_after=FIRST_CHECK,
     )
+    if new:
+        Activity.objects.note(Activity.Kind.TRACKED, team=membership.team, actor=request.user, now=now, count=len(new))
     check_now([task.pk for task in new])
     request.session[LAST_CREDENTIAL] = str(credential.public_id)
     messages.success(request, _tracked_message(len(new), form.pasted))
@@ -201,13 +215,15 @@ def _tracked_message(new: int, pasted: Pasted) -> str:
 def track_preview(request: PersonRequest) -> HttpResponse:
     """What would be tracked: new, already here, invalid."""
     membership = require(request, Act.TRACK)
-    pasted = read_pasted(request.POST.get("ids", ""))
+    text = request.POST.get("ids", "")
+    pasted = read_pasted(text)
     credential = _picked(request, membership)
     known: dict[str, UUID] = {}
     if credential and not pasted.has_too_many:
         known = MusicTask.objects.of_team(membership.team).known(credential, pasted.ids)
     context = {
         "pasted": pasted,
+        "has_text": bool(text.strip()),
         "new": [one for one in pasted.ids if one not in known],
         "here": [(one, known[one]) for one in pasted.ids if one in known],
         "most": SHOWN_OF_EACH,
@@ -233,8 +249,8 @@ class Seen:
 
 
 @require_GET
-@never_cache
-def board_refresh(request: PersonRequest) -> HttpResponse:
+@gzip_page
+def board_refresh(request: PersonRequest) -> HttpResponseBase:
     """The cards that changed since the page saw them; 204, which leaves a playing <audio> untouched, if none did."""
     membership = require(request, Act.LOOK)
     seen = read_seen(request.GET.getlist("seen"))
@@ -244,31 +260,46 @@ def board_refresh(request: PersonRequest) -> HttpResponse:
     changed = [public_id for public_id, stamp in stamps.items() if stamp != seen[public_id].stamp]
     gone = [public_id for public_id in seen if public_id not in stamps]
     if not changed and not gone and newer is None:
-        return HttpResponse(status=204)
+        return _nothing_new(request)
     on_task_page = request.GET.get("on") == "task"
     context = _changes(membership, tasks.filter(public_id__in=changed), seen, is_whole=on_task_page)
     still = sum(card.is_live for card in context["cards"]) + len(stamps) - len(changed)
     shown = BoardFilter.read(request.GET)
+    is_narrow = "narrow" in request.GET
     context |= {
         "gone": gone,
         "newer": newer,
         "is_live": still > 0,
         "on_task_page": on_task_page,
         "shown": shown,
+        "is_narrow": is_narrow,
         "newest": request.GET.get("newest", ""),
-        "chips": [] if on_task_page else make_chips(shown, MusicTask.objects.shelf_counts(membership.team)),
     }
-    return render(request, "tracker/_refresh.html", context)
+    if not on_task_page:
+        context["banners"] = load_banners(membership.team, _at_rest(membership.team), person_id=request.user.pk)
+    if not on_task_page and not is_narrow:
+        context["chips"] = make_chips(shown, MusicTask.objects.shelf_counts(membership.team))
+    response = render(request, "tracker/_refresh.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@csp_exempt()
+def _nothing_new(_request: HttpRequest) -> HttpResponseBase:
+    """The answer that is given most: nothing in it could be framed or run, so it says nothing about that."""
+    response = HttpResponse(status=204, headers={"Cache-Control": "no-store"})
+    response.xframe_options_exempt = True
+    return response
 
 
 def read_seen(values: Sequence[str]) -> dict[UUID, Seen]:
-    """``<id>.<stamp>.<state>`` of each live card; what is spoiled counts as never seen."""
+    """``<id>.<stamp>.<state>`` of each live card, id and state in their short forms; what is spoiled is left out."""
     seen: dict[UUID, Seen] = {}
     for value in values[:MOST_SEEN]:
         public_id, _dot, rest = value.partition(".")
         stamp, _dot, state = rest.partition(".")
         try:
-            seen[UUID(public_id)] = Seen(int(stamp) if stamp.isdigit() else -1, state)
+            seen[long_uuid(public_id)] = Seen(int(stamp[:18]) if stamp.isdecimal() else -1, state)
         except ValueError:
             continue
     return seen
@@ -294,6 +325,6 @@ def _changes(
     said = [
         _("%(title)s: %(state)s") % {"title": card.title, "state": card.standing.label}
         for card in cards
-        if seen[UUID(card.id)].state != card.standing.key
+        if seen[UUID(card.id)].state != short_key(card.standing.key)
     ]
     return {"cards": cards, "pages": pages, "said": said, "can_track": membership.may(Act.TRACK)}

@@ -15,9 +15,10 @@ from django.views.decorators.http import require_POST, require_safe
 from tracker.cards import load_cards, thin
 from tracker.checking import check_now
 from tracker.middleware import PersonRequest
-from tracker.models import Act, MusicTask
+from tracker.models import Act, Activity, Credential, MusicTask
 from tracker.pages import load_page
 from tracker.permissions import require
+from tracker.standing import STILL_TRYING
 from tracker.templatetags.board_tags import UNDO
 
 
@@ -42,12 +43,35 @@ def task_check(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Ask the provider now."""
     found = _find(request, public_id)
     require(request, Act.TRACK)
-    if found.request_poll(actor=request.user, now=timezone.now()):
+    asked_at = timezone.now()
+    if found.request_poll(actor=request.user, now=asked_at):
         check_now([found.pk])
-        messages.info(request, _("Checked just now."))
+        found.refresh_from_db(fields=["polled_at"])
+        has_answered = found.polled_at is not None and found.polled_at >= asked_at
+        messages.info(request, _("Checked just now.") if has_answered else str(STILL_TRYING))
     else:
         messages.error(request, _("This task cannot be checked: its credential is disabled or deleted."))
     return _after(request, found)
+
+
+@require_POST
+def task_credential(request: PersonRequest, public_id: UUID) -> HttpResponse:
+    """Hand the task another credential that the person may use, and ask with it at once."""
+    found = _find(request, public_id)
+    membership = require(request, Act.TRACK)
+    now = timezone.now()
+    fitting = Credential.objects.open_to(membership.user, membership.team).fitting(
+        provider=found.provider, base_url=found.base_url
+    )
+    chosen = {str(one.public_id): one for one in fitting}.get(request.POST.get("credential", ""))
+    if chosen is None or not found.hand_over(chosen, actor=request.user, now=now):
+        messages.error(request, _("This credential can no longer be used. Choose another one."))
+        return redirect("task", found.public_id)
+    Activity.objects.note(Activity.Kind.HANDED, team=found.team, actor=request.user, now=now, subject=str(found))
+    if found.is_live:
+        check_now([found.pk])
+    messages.success(request, _("This task goes on with %(credential)s.") % {"credential": chosen.label})
+    return redirect("task", found.public_id)
 
 
 @require_POST
@@ -64,7 +88,9 @@ def task_remove(request: PersonRequest, public_id: UUID) -> HttpResponse:
     """Take the task off the board, with a way back."""
     found = _find(request, public_id)
     require(request, Act.TRACK)
-    found.remove(actor=request.user, now=timezone.now())
+    now = timezone.now()
+    found.remove(actor=request.user, now=now)
+    Activity.objects.note(Activity.Kind.REMOVED_TASK, team=found.team, actor=request.user, now=now, subject=str(found))
     messages.success(request, _("Removed “%(title)s”.") % {"title": found}, extra_tags=f"{UNDO}{found.public_id}")
     if _wants_card(request):
         return render(request, "tracker/_card_answer.html", {"card": None})
