@@ -11,6 +11,7 @@ from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from musicboard.keys import load_or_make, make_secret_key
+from musicboard.storing import archive_origin, archive_storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -43,7 +44,7 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
 SECURE_REFERRER_POLICY = "same-origin"
@@ -53,9 +54,13 @@ X_FRAME_OPTIONS = "DENY"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "tracker.logs.QuietReporterFilter"
 CSRF_FAILURE_VIEW = "tracker.views.errors.csrf_failure"
 
+ARCHIVE_STORAGE_URL = env.str("ARCHIVE_STORAGE_URL", default="")
+
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
+        # Sound in an S3 bucket is played from there, by links that hold for minutes; covers always come through here.
+        "media-src": [SELF, *filter(None, [archive_origin(ARCHIVE_STORAGE_URL)])],
         # The two-factor page shows its QR code as a data: picture.
         "img-src": [SELF, "data:"],
         "object-src": [NONE],
@@ -68,7 +73,7 @@ CONTENT_SECURITY_POLICY = {
 # The project -----------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "tracker.apps.PanelConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -145,9 +150,18 @@ STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(DATA_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "musicboard.static.StaticStorage"},
+    "archive": archive_storage(ARCHIVE_STORAGE_URL, DATA_DIR / "archive"),
 }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
+# The archive -----------------------------------------------------------------------------------------
+
+ARCHIVE = env.bool("ARCHIVE", default=True)
+ARCHIVE_SKIP_HOSTS: list[str] = env.list("ARCHIVE_SKIP_HOSTS", default=["suno.ai", "suno.com"])
+ARCHIVE_VIDEO = env.bool("ARCHIVE_VIDEO", default=False)
+ARCHIVE_MIN_FREE_MB = env.int("ARCHIVE_MIN_FREE_MB", default=200)
+ACCEL_REDIRECT_PREFIX = env.str("ACCEL_REDIRECT_PREFIX", default="")
 
 # People ----------------------------------------------------------------------------------------------
 
@@ -176,6 +190,7 @@ ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_FORMS = {"login": "tracker.accounts.LoginForm"}
+ADMIN_REQUIRES_2FA = env.bool("ADMIN_REQUIRES_2FA", default=False)
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_TOTP_ISSUER = "musicboard"
 MFA_PASSKEY_LOGIN_ENABLED = False
@@ -183,13 +198,17 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG
 USERSESSIONS_TRACK_ACTIVITY = False
 
 # Mail ------------------------------------------------------------------------------------------------
-# Only a forgotten password needs it; without a mail server an admin sets a new one.
+# For forgotten passwords and invitations; without a mail server an admin sets a new one, and links are copied.
 
 CAN_SEND_MAIL = bool(env.str("EMAIL_URL", default=""))
 if CAN_SEND_MAIL:
     vars().update(env.email_url("EMAIL_URL"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="musicboard@localhost")
+
+# Team ------------------------------------------------------------------------------------------------
+
+ACTIVITY_DAYS = env.int("ACTIVITY_DAYS", default=180)
 
 # Languages -------------------------------------------------------------------------------------------
 
@@ -206,6 +225,10 @@ OUTBOUND_ALLOW_NETS: list[str] = env.list("OUTBOUND_ALLOW_NETS", default=[])
 PROVIDER_BASE_URLS: dict[str, str] = env.dict("PROVIDER_BASE_URLS", default={})
 POLL_CONNECTIONS_PER_HOST = env.int("POLL_CONNECTIONS_PER_HOST", default=200)
 DEMO_URL = env.str("DEMO_URL", default="")
+
+# Operations ------------------------------------------------------------------------------------------
+
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 # Log -------------------------------------------------------------------------------------------------
 
@@ -226,6 +249,7 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
         "aiohttp": {"level": "WARNING"},
+        "PIL": {"level": "WARNING"},
         # Django's own default handler would write each request error a second time.
         "django": {"level": "INFO", "handlers": [], "propagate": True},
         "django.server": {"level": "INFO", "handlers": [], "propagate": True},

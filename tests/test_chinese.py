@@ -71,8 +71,8 @@ def test_a_task_of_a_refused_key_reads_without_gaps(reader: Client, credential: 
     )
     credential.rest(Hold.KEY_REFUSED, now=timezone.now(), status=401)
     board = page(reader, "/")
-    assert "</b>在“凭据”中更换前暂停查询" in board
-    assert "（已暂停）" in board
+    assert "</b>1 个任务在等待。" in board
+    assert "个任务在等待。 " not in board
     assert "更多：" in board
 
 

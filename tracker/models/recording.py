@@ -22,8 +22,10 @@ from django.db import connection, models, transaction
 from django.db.models import Q
 
 from tracker import pace
+from tracker.models.archive import ClipArchive
 from tracker.models.bulk import collected, load_rows, update_from, update_rows
 from tracker.models.credentials import Credential, Hold
+from tracker.models.search import LibraryEntry, listed
 from tracker.models.tasks import Clip, Ended, MusicTask, TaskEvent, TaskText, shelf_for
 from tracker.providers import ClipSnapshot, ClipState, ErrorKind, ProviderError, TaskKind, TaskSnapshot, TaskStatus
 
@@ -45,6 +47,8 @@ class Claim(NamedTuple):
     status: str
     created_at: datetime
     changed_at: datetime
+    due_at: datetime
+    """When it was to be asked for; what has passed since is the poller's lag."""
     is_plain: int
     """1 where nothing but a new date is to be written when the answer is the one we know, else 0."""
     lease: int
@@ -65,13 +69,13 @@ class Answer:
     """Which key was used; None where none could be."""
 
 
-_CLAIMED = ["id", "task_id", "credential", "answer_hash", "status", "created_at", "changed_at"]
+_CLAIMED = ["id", "task_id", "credential", "answer_hash", "status", "created_at", "changed_at", "next_poll_at"]
 _SOURCE = (
-    "id, task_id, credential_id, answer_hash, status, created_at, changed_at, "
+    "id, task_id, credential_id, answer_hash, status, created_at, changed_at, next_poll_at, "
     "poll_error, missing_count, stalled_at, hold"
 )
 _IS_PLAIN = "poll_error = '' AND missing_count = 0 AND stalled_at IS NULL AND hold = ''"
-_CLAIMED_ROWS = msgspec.json.Decoder(list[tuple[int, str, int | None, str, str, datetime, datetime, int]])
+_CLAIMED_ROWS = msgspec.json.Decoder(list[tuple[int, str, int | None, str, str, datetime, datetime, datetime, int]])
 
 
 def _claim_sql(where: str) -> str:
@@ -164,6 +168,9 @@ class _Sheet:
     """Those of ``tasks`` in which more changed than a step of the bar."""
     clips: dict[int, Clip] = field(default_factory=dict)
     new_clips: list[Clip] = field(default_factory=list)
+    to_archive: list[Clip] = field(default_factory=list)
+    listed: list[tuple[MusicTask, Clip]] = field(default_factory=list)
+    """Clips of which the library shows something new."""
     events: list[TaskEvent] = field(default_factory=list)
     refusals: dict[int, tuple[int | None, ProviderError]] = field(default_factory=dict)
     doubted: dict[int, tuple[int | None, ProviderError]] = field(default_factory=dict)
@@ -179,7 +186,7 @@ class _Sheet:
 
 def _record_others(answers: Sequence[Answer], now: datetime, rng: random.Random) -> None:
     by_pk = {answer.claim.pk: answer for answer in answers}
-    rows = load_rows(MusicTask, ["task_id", "credential", "created_at", *_TASK_COLUMNS], list(by_pk))
+    rows = load_rows(MusicTask, [*_TASK_GIVENS, *_TASK_COLUMNS], list(by_pk))
     owned = [task for task in rows if task.lease == by_pk[task.pk].claim.lease]
     clips: dict[int, list[Clip]] = {task.pk: [] for task in owned}
     clips_hashes = {pk: _clips_hash(answer.snapshot) for pk, answer in by_pk.items() if answer.snapshot is not None}
@@ -343,18 +350,24 @@ _CLIP_RANK = {ClipState.QUEUED: 0, ClipState.RUNNING: 1, ClipState.FAILED: 2, Cl
 
 def _take_clip(task: MusicTask, clip: Clip, snapshot: ClipSnapshot, sheet: _Sheet) -> bool:
     was_playable, was_state, was_audio = clip.is_playable, clip.state, clip.audio_url
+    were_links = _links(clip)
+    was_listed = listed(clip)
     changed = _fill(clip, {
         "clip_id": snapshot.clip_id, "title": snapshot.title, "tags": snapshot.tags, "lyrics": snapshot.lyrics,
         "description": snapshot.description, "duration_seconds": snapshot.duration_seconds,
         "model": snapshot.model, "error": snapshot.error, "audio_url": snapshot.audio_url,
-        "stream_url": snapshot.stream_url, "image_url": snapshot.image_url, "video_url": snapshot.video_url,
-        "created_at": snapshot.created_at,
+        "more_audio_urls": "\n".join(snapshot.more_audio_urls), "stream_url": snapshot.stream_url,
+        "image_url": snapshot.image_url, "video_url": snapshot.video_url, "created_at": snapshot.created_at,
     })  # fmt: skip
     if clip._state.adding or _CLIP_RANK[snapshot.state] > _CLIP_RANK[ClipState(clip.state)]:
         changed = changed or clip.state != snapshot.state or clip._state.adding
         clip.state = snapshot.state
     if clip.audio_url != was_audio:
         clip.sound_problem = Clip.SoundProblem.NONE
+    if clip._state.adding or listed(clip) != was_listed:
+        sheet.listed.append((task, clip))
+    if clip.audio_url and _links(clip) != were_links:
+        sheet.to_archive.append(clip)
     number = clip.position + 1
     if clip.state == ClipState.COMPLETE and clip.audio_url and not (was_state == ClipState.COMPLETE and was_audio):
         sheet.tell(task, Kind.CLIP_DONE, number=number)
@@ -363,6 +376,10 @@ def _take_clip(task: MusicTask, clip: Clip, snapshot: ClipSnapshot, sheet: _Shee
     elif clip.is_playable and not was_playable:
         sheet.tell(task, Kind.CLIP_STREAMS, number=number)
     return changed
+
+
+def _links(clip: Clip) -> tuple[str, ...]:
+    return clip.audio_url, clip.more_audio_urls, clip.image_url, clip.video_url
 
 
 def _search_text(task: MusicTask, clips: Iterable[Clip]) -> str:
@@ -418,7 +435,7 @@ def _meet_error(task: MusicTask, clips: Sequence[Clip], error: ProviderError, an
     """Say what was met; what is known of the task is not touched."""
     refusal = error.kind in REFUSALS
     was_refused = task.poll_error in REFUSALS
-    if (task.poll_error, task.poll_error_status, task.poll_error_cause) != (error.kind, error.http_status, error.cause):
+    if not _was_met_before(task, error):
         sheet.tell(
             task, Kind.HELD if refusal else Kind.ERROR,
             kind=error.kind.value, status=error.http_status, cause=error.cause, detail=error.message[:500],
@@ -441,6 +458,13 @@ def _meet_error(task: MusicTask, clips: Sequence[Clip], error: ProviderError, an
             # The key was good enough to be told so.
             sheet.waking.add(task.credential_id)
     _plan_after_error(task, clips, error, sheet)
+
+
+def _was_met_before(task: MusicTask, error: ProviderError) -> bool:
+    """Whether the last question met the same; a refusal that became the task's own carries our word for its cause."""
+    if (task.poll_error, task.poll_error_status) != (error.kind, error.http_status):
+        return False
+    return task.poll_error_cause in (error.cause[:20], ONLY_THIS)
 
 
 def _plan_after_error(task: MusicTask, clips: Sequence[Clip], error: ProviderError, sheet: _Sheet) -> None:
@@ -478,9 +502,11 @@ _TASK_COLUMNS = [
     "shelf", "polled_at", "changed_at", "stalled_at", "poll_error", "poll_error_status", "poll_error_cause",
     "poll_error_detail", "error_count", "missing_since", "missing_count", "stamp", "answer_hash", "clips_hash",
 ]  # fmt: skip
+_TASK_GIVENS = ["task_id", "team", "provider", "credential", "added_by", "created_at"]
+"""What is read of a task and never written here."""
 _CLIP_COLUMNS = [
     "clip_id", "title", "tags", "lyrics", "description", "duration_seconds", "model", "state", "error", "audio_url",
-    "stream_url", "image_url", "video_url", "created_at", "sound_problem",
+    "more_audio_urls", "stream_url", "image_url", "video_url", "created_at", "sound_problem",
 ]  # fmt: skip
 
 
@@ -499,6 +525,8 @@ def _write(sheet: _Sheet) -> None:
     update_rows(TaskText, ["search_text"], sheet.search_texts)
     update_from([*sheet.clips.values()], _CLIP_COLUMNS)
     Clip.objects.bulk_create(sheet.new_clips)
+    ClipArchive.objects.make_due(sheet.to_archive, sheet.now)
+    LibraryEntry.objects.list_clips(sheet.listed, now=sheet.now)
     TaskEvent.objects.bulk_create(sheet.events)
     for pk, (version, error) in sheet.refusals.items():
         _rest(pk, version, error, sheet.now)

@@ -90,6 +90,11 @@ class MusicTaskQuerySet(models.QuerySet["MusicTask"]):
         here = self.filter(provider=credential.provider, base_url=credential.base_url, task_id__in=task_ids)
         return dict(here.values_list("task_id", "public_id"))
 
+    def waiting_for(self, credentials: Sequence[Credential]) -> dict[int, int]:
+        """How many live tasks wait for each of ``credentials`` that any wait for."""
+        waiting = self.held().filter(credential__in=credentials).order_by()
+        return dict(waiting.values_list("credential").annotate(count=models.Count("pk")))
+
     def shelf_counts(self, team: Team) -> dict[str, int]:
         """How many tasks stand on each shelf and (under "") in all, in one query.
 
@@ -140,13 +145,15 @@ class MusicTaskQuerySet(models.QuerySet["MusicTask"]):
 
         Get-or-create per (team, provider, base URL, id). A removed task comes back instead of twice, and one whose
         credential was deleted goes on with this one. The first id given stands on top of the board. ``poll_after``
-        keeps the poller away for as long as the caller wants to ask itself.
+        keeps the poller away for as long as the caller wants to ask itself. Where the credential rests, the first new
+        task tries its key once, since the person may know that it works again; the others wait for the answer.
         """
         place = {"team": team, "provider": credential.provider, "base_url": credential.base_url}
         hold = _hold_of(credential)
         ids = list(dict.fromkeys(task_ids))
         with transaction.atomic():
             here = {task.task_id: task for task in self.filter(**place, task_id__in=ids)}
+            probing = next((task_id for task_id in ids if task_id not in here), "") if credential.is_resting else ""
             rows = [
                 MusicTask(
                     **place,
@@ -155,7 +162,7 @@ class MusicTaskQuerySet(models.QuerySet["MusicTask"]):
                     added_by=added_by,
                     hold=hold,
                     shelf=Shelf.ATTENTION if hold else Shelf.RUNNING,
-                    next_poll_at=None if hold else now + poll_after,
+                    next_poll_at=None if hold and task_id != probing else now + poll_after,
                     created_at=now,
                     changed_at=now,
                 )
@@ -262,7 +269,10 @@ class MusicTask(models.Model):
                 fields=["team", "provider", "-id"], name="task_provider", condition=Q(removed_at__isnull=True)
             ),
             models.Index(fields=["credential", "-id"], name="task_credential"),
-            models.Index(fields=["credential"], name="task_live_of_credential", condition=Q(ended="")),
+            # With all that is asked, so that counting reads the index alone.
+            models.Index(
+                fields=["credential", "removed_at", "ended"], name="task_live_of_credential", condition=Q(ended="")
+            ),
             models.Index(fields=["added_by", "team", "-id"], name="task_person"),
             models.Index(fields=["removed_at"], name="task_removed", condition=Q(removed_at__isnull=False)),
         ]
@@ -304,6 +314,8 @@ class MusicTask(models.Model):
     def remove(self, *, actor: User | None, now: datetime) -> None:
         """Take the task off the board; :meth:`restore` brings it back as it was."""
         self._change(removed_at=now, next_poll_at=None, lease=None)
+        # After the change: an answer that was on its way has been written by then, or is not taken any more.
+        self.team.entries.filter(clip__task=self).delete()
         self._tell(TaskEvent.Kind.REMOVED, actor=actor, now=now)
 
     def restore(self, *, actor: User | None, now: datetime) -> None:
@@ -312,6 +324,7 @@ class MusicTask(models.Model):
             hold = _hold_of(self.credential) if self.credential else Hold.NO_CREDENTIAL
         wants_poll = self.is_live and not hold
         self._change(removed_at=None, hold=hold, next_poll_at=now if wants_poll else None)
+        self.team.entries.list_clips([(self, clip) for clip in self.clips.all()], now=self.created_at)
         self._tell(TaskEvent.Kind.RESTORED, actor=actor, now=now)
 
     def take_back(self, credential: Credential, actor: User | None, now: datetime) -> bool:
@@ -326,6 +339,22 @@ class MusicTask(models.Model):
         if self.removed_at:
             self.restore(actor=actor, now=now)
         return self.is_live
+
+    def hand_over(self, credential: Credential, *, actor: User | None, now: datetime) -> bool:
+        """Go on with another credential of the same provider and address; false where ``credential`` is none.
+
+        A live task is asked for at once, also with a key that rests. One that has ended stays as it is, and can be
+        checked again.
+        """
+        place = (credential.team_id, credential.provider, credential.base_url)
+        if place != (self.team_id, self.provider, self.base_url) or credential.state == Credential.State.DISABLED:
+            return False
+        self.credential = credential
+        wants_poll = self.is_live and not self.removed_at
+        hold = _hold_of(credential) if self.is_live else Hold.NONE
+        self._change(credential=credential, hold=hold, next_poll_at=now if wants_poll else None, lease=None)
+        self._tell(TaskEvent.Kind.HANDED, actor=actor, now=now)
+        return True
 
     def _change(self, **fields: Any) -> None:
         """Write ``fields`` (and the shelf that follows) and nothing else, so that a poller's write is kept."""
@@ -370,6 +399,11 @@ class Clip(models.Model):
         EXPIRED = "expired", _("Link expired")
         UNREACHABLE = "unreachable", _("Host unreachable")
         NOT_SOUND = "not_sound", pgettext_lazy("sound problem", "Not audio")
+        EMPTY = "empty", _("Empty file")
+        BROKE_OFF = "broke_off", _("File breaks off")
+        TIMEOUT = "timeout", _("Host does not answer")
+        DEAD_END = "dead_end", _("Link leads nowhere")
+        SERVER_ERROR = "server_error", _("Host has an error")
 
     public_id = models.UUIDField(default=uuid4, unique=True, editable=False)
     task = models.ForeignKey(MusicTask, models.CASCADE, related_name="clips", verbose_name=_("task"))
@@ -384,6 +418,8 @@ class Clip(models.Model):
     state = models.CharField(_("state"), max_length=10, default=ClipState.QUEUED)
     error = models.TextField(_("error"), blank=True)
     audio_url = models.TextField(_("link to the sound"), blank=True)
+    more_audio_urls = models.TextField(_("more links to the sound"), blank=True, default="", db_default="")
+    """Where else the finished file was said to be, one address to a line."""
     stream_url = models.TextField(_("link to the stream"), blank=True)
     image_url = models.TextField(_("link to the cover"), blank=True)
     video_url = models.TextField(_("link to the video"), blank=True)
@@ -414,6 +450,12 @@ class Clip(models.Model):
     def is_finished(self) -> bool:
         return self.state == ClipState.COMPLETE
 
+    @property
+    def peaks(self) -> bytes:
+        """Up to 200 values from 0 to 255 that draw the sound; empty where there is no drawing."""
+        sound = self.archive.sound if hasattr(self, "archive") else None
+        return bytes(sound.peaks or b"") if sound else b""
+
     def note_sound(self, problem: SoundProblem) -> None:
         """Keep what was met when the sound was asked for; the card tells it, so its stamp changes."""
         if self.sound_problem == problem:
@@ -441,6 +483,7 @@ class TaskEvent(models.Model):
         STOPPED = "stopped", _("Stopped")
         REMOVED = "removed", _("Removed")
         RESTORED = "restored", _("Brought back")
+        HANDED = "handed", _("Given another credential")
 
     task = models.ForeignKey(MusicTask, models.CASCADE, related_name="events", verbose_name=_("task"))
     at = models.DateTimeField(pgettext_lazy("event", "at"))

@@ -12,7 +12,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tracker.cards import short_id
+from tracker.cards import address, short_id
 
 register = template.Library()
 
@@ -51,3 +51,4 @@ def length_over(rows: Sized, most: int) -> int:
 
 
 register.filter("short_id", short_id)
+register.simple_tag(address, name="address")

@@ -88,8 +88,6 @@ def gunicorn_settings(host: str, port: int) -> dict[str, Any]:
         "graceful_timeout": 8,
         "timeout": 60,
         "keepalive": 5,
-        # A refresh names every live card of a page in its address.
-        "limit_request_line": 8190,
         "control_socket_disable": True,
         "loglevel": "warning",
         # On a disk a worker's sign of life may wait for other writing; memory does not.
