@@ -72,7 +72,7 @@ def _fill(url: str) -> User:
 
 
 def _first_load(url: str, cookie: str) -> int:
-    """Bytes of every answer, heads included, with an empty cache and scrolled to the end, as the browser counts them."""
+    """Bytes of every answer, heads included, with an empty cache and scrolled to the end, as the browser counts."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     total = 0
     with sync_playwright() as playwright:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -38,11 +39,14 @@ def test_songs_are_found_while_typing_and_back_is_back(sign_in: SignIn, alice: U
     page = sign_in(alice)
     page.get_by_role("link", name="Library").click()
     expect(page.locator("#songs .clip")).to_have_count(4)
+    # Nobody types within the moment in which the new page is made ready.
+    page.wait_for_load_state("networkidle")
     page.keyboard.press("/")
     page.keyboard.type("春天")
     expect(page.locator("#songs .clip")).to_have_count(2)
     expect(page.locator("#search")).to_be_focused()
     assert "q=" in page.url
+    expect(page.get_by_role("link", name="List")).to_have_attribute("href", re.compile("q="))
     page.locator("#f-sort").select_option("title")
     expect(page.locator("#songs .clip__title").first).to_have_text("City Lights")
     page.get_by_role("link", name="List").click()

@@ -18,7 +18,9 @@ from tracker.models.credentials import Hold
 @pytest.mark.django_db
 def test_the_board_has_every_state_at_once(demo: DemoServer) -> None:
     person = demo_team.seed_demo(demo.url, now=timezone.now())
-    assert (person.is_staff, person.has_usable_password()) == (False, False)
+    assert (person.is_superuser, person.has_usable_password()) == (False, False)
+    assert person.is_staff
+    assert person.has_perms(["tracker.view_credential", "tracker.change_team"])
     assert Membership.objects.get().role == Role.OWNER
     tasks = {re.sub(r"-[0-9a-f]{6}.*|-[^-]*$", "", task.task_id): task for task in MusicTask.objects.all()}
     assert MusicTask.objects.count() >= 12
