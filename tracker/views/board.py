@@ -289,6 +289,8 @@ def _nothing_new(_request: HttpRequest) -> HttpResponseBase:
     """The answer that is given most: nothing in it could be framed or run, so it says nothing about that."""
     response = HttpResponse(status=204, headers={"Cache-Control": "no-store"})
     response.xframe_options_exempt = True
+    # There is no content that could have a type.
+    del response["Content-Type"]
     return response
 
 
