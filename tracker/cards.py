@@ -176,7 +176,7 @@ def make_card(
         clock=_clock(task, stands, now),
         total=_total(task),
         age=age(task.created_at, now=now),
-        place=place_of(task),
+        place=place_of(task, person_id),
         credential_url=_credential_url(task.credential, person_id),
         by=_("by %(name)s") % {"name": task.added_by} if task.added_by else "",
         style=task.tags,
@@ -245,7 +245,7 @@ def _banner(credential: Credential, count: int, person_id: int | None) -> Banner
     waits = ngettext("%(count)s task waits.", "%(count)s tasks wait.", count) % {"count": count}
     return Banner(
         id=str(credential.public_id),
-        place=f"{credential.provider} · {credential}",
+        place=f"{credential.provider} · {credential.name_for(person_id)}",
         words=one_after_the_other(format_html("<b>{}</b>", stands.reason), waits, stands.advice),
         url=_credential_url(credential, person_id),
         replaces_key=stands.action == Action.REPLACE_KEY,
@@ -425,9 +425,9 @@ def address(name: str, public_id: str) -> SafeString:
     return mark_safe(_pattern(name).format(public_id))  # noqa: S308
 
 
-def place_of(task: MusicTask) -> str:
+def place_of(task: MusicTask, person_id: int | None) -> str:
     """Provider and credential: “qhaigc · Lin …a1b2”."""
-    return f"{task.provider} · {task.credential}" if task.credential else task.provider
+    return f"{task.provider} · {task.credential.name_for(person_id)}" if task.credential else task.provider
 
 
 def _credential_url(credential: Credential | None, person_id: int | None) -> str:

@@ -65,7 +65,7 @@ def load_page(task: MusicTask, *, person_id: int | None, now: datetime) -> TaskP
     return TaskPage(
         card=card,
         lyrics=shared,
-        facts=_facts(task, clips),
+        facts=_facts(task, clips, person_id),
         timeline=[_moment(event, task.provider, now) for event in events],
         raw_answer=pretty(task.text.raw_answer),
         can_stop=task.is_live,
@@ -107,13 +107,13 @@ def pretty(raw_answer: str) -> str:
         return text
 
 
-def _facts(task: MusicTask, clips: Sequence[Clip]) -> list[tuple[str, str]]:
+def _facts(task: MusicTask, clips: Sequence[Clip], person_id: int | None) -> list[tuple[str, str]]:
     """Names and values of what is known; the unknown is left out."""
     named = [
         (_("Task id"), task.task_id),
         (_("Provider"), task.provider),
         (_("Base URL"), task.base_url),
-        (_("Credential"), str(task.credential) if task.credential else ""),
+        (_("Credential"), task.credential.name_for(person_id) if task.credential else ""),
         (_("Owner of the credential"), str(task.credential.owner) if task.credential else ""),
         (_("Added by"), str(task.added_by) if task.added_by else ""),
         (_("The provider’s word"), task.raw_status),

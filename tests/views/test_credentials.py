@@ -768,3 +768,18 @@ def test_pasting_on_a_disabled_credential_asks_nobody(signed_in: Client, relay: 
     assert MusicTask.objects.get().next_poll_at is None
     paste(signed_in, relay, "done-disabled-2")
     assert "relay.task" not in demo.stats()["requests"]
+
+
+def test_the_end_of_a_key_is_for_its_owner_only(signed_in: Client, bob: User, relay: Credential) -> None:
+    """Colleagues read a lent credential's name on the board, in the filters and on the task's page."""
+    relay.lend(to_team=True)
+    (task,) = MusicTask.objects.track(
+        team=relay.team, credential=relay, task_ids=["queued-1"], added_by=relay.owner, now=timezone.now()
+    )
+    colleague = Client()
+    colleague.force_login(bob, backend="django.contrib.auth.backends.ModelBackend")
+    for address in ("/", f"/tasks/{task.public_id}/"):
+        assert relay.last_four in signed_in.get(address).content.decode()
+        theirs = colleague.get(address).content.decode()
+        assert relay.label in theirs
+        assert relay.last_four not in theirs

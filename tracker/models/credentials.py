@@ -107,6 +107,10 @@ class Credential(models.Model):
     def __str__(self) -> str:
         return f"{self.label} …{self.last_four}"
 
+    def name_for(self, person_id: int | None) -> str:
+        """What somebody reads it by: the last four characters are for its owner, to tell keys apart."""
+        return str(self) if self.owner_id == person_id else self.label
+
     @property
     def provider_format(self) -> Provider:
         return get_provider(self.provider)

@@ -71,7 +71,7 @@ def _render_board(
         "mine": mine,
         "chosen": _chosen_credential(request, form, mine),
         "providers": list(PROVIDERS),
-        "credentials": credentials,
+        "credentials": [one for one in credentials if one.owner_id == request.user.pk or one.team_may_use],
         "people": _people(membership.team),
         "can_track": membership.may(Act.TRACK),
     }
