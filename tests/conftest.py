@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from tracker.demo.running import DemoServer, demo_server
-from tracker.models import Credential, Membership, Role, Team, User
+from tracker.models import Credential, Membership, MusicTask, Role, Team, User
 
 KEY = "sk-test-0123456789abcdef-a1b2"
 
@@ -95,3 +96,22 @@ def qhaigc(team: Team, alice: User, demo: DemoServer) -> Credential:
 @pytest.fixture
 def huiyan(team: Team, alice: User, demo: DemoServer) -> Credential:
     return make_credential(team, alice, base_url=f"{demo.url}/huiyan", provider="huiyan")
+
+
+@pytest.fixture
+def root(client: Client, alice: User) -> Client:
+    """A browser in which Alice administers."""
+    User.objects.filter(pk=alice.pk).update(is_staff=True, is_superuser=True)
+    client.force_login(alice)
+    return client
+
+
+@pytest.fixture
+def stored(team: Team, alice: User) -> Credential:
+    return make_credential(team, alice, base_url="https://relay.example.org")
+
+
+def track(credential: Credential, *task_ids: str) -> list[MusicTask]:
+    return MusicTask.objects.track(
+        team=credential.team, credential=credential, task_ids=task_ids, added_by=credential.owner, now=timezone.now()
+    )

@@ -14,7 +14,7 @@ from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
-from tests.conftest import KEY, make_credential
+from tests.conftest import KEY, make_credential, track
 from tracker.models import (
     Activity,
     Clip,
@@ -34,25 +34,6 @@ from tracker.models.credentials import Hold
 from tracker.models.health import Tally
 
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*type=\"(?:application/json|text/template)\")|\son[a-z]+=\"|<style")
-
-
-@pytest.fixture
-def root(client: Client, alice: User) -> Client:
-    """A browser in which Alice administers."""
-    User.objects.filter(pk=alice.pk).update(is_staff=True, is_superuser=True)
-    client.force_login(alice)
-    return client
-
-
-@pytest.fixture
-def stored(team: Team, alice: User) -> Credential:
-    return make_credential(team, alice, base_url="https://relay.example.org")
-
-
-def track(credential: Credential, *task_ids: str) -> list[MusicTask]:
-    return MusicTask.objects.track(
-        team=credential.team, credential=credential, task_ids=task_ids, added_by=credential.owner, now=timezone.now()
-    )
 
 
 @pytest.mark.django_db

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from tracker.cards import age
+from tracker.keyset import turn_page
 from tracker.models import Activity, Role, Team, User
 
 Kind = Activity.Kind
@@ -99,12 +100,10 @@ def load_deeds(team: Team, shown: ActivityFilter, *, now: datetime) -> ActivityP
     """One page of what was done in ``team``, the newest first: one query, however long the past is."""
     wanted = {"kind": shown.kind, "actor": shown.person, "pk__lt": shown.before, "pk__gt": shown.after}
     found = Activity.objects.filter(team=team, **{name: value for name, value in wanted.items() if value})
-    rows = list(found.select_related("actor").order_by("pk" if shown.after else "-pk")[: PAGE_SIZE + 1])
-    has_more = len(rows) > PAGE_SIZE
-    rows = rows[:PAGE_SIZE]
-    if shown.after:
-        rows.reverse()
-    has_older, has_newer = (True, has_more) if shown.after else (has_more, bool(shown.before))
+    found = found.select_related("actor").order_by("pk" if shown.after else "-pk")
+    rows, has_older, has_newer = turn_page(
+        found[: PAGE_SIZE + 1], PAGE_SIZE, is_back=bool(shown.after), has_earlier=bool(shown.before)
+    )
     return ActivityPage(
         [_deed(row, now) for row in rows],
         older=shown.query(before=rows[-1].pk) if rows and has_older else "",

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from tracker.cards import ClipCard, address, age, make_clip
+from tracker.keyset import turn_page
 from tracker.models import Clip, LibraryEntry, Team
 from tracker.models.search import MOST_FOUND, LibraryEntryQuerySet, asked_words, facet
 from tracker.models.tasks import COUNTED_AT_MOST
@@ -293,12 +294,9 @@ def load_library(shown: LibraryFilter, team: Team, *, now: datetime) -> LibraryP
     entries, known, is_cut = shown.narrow(LibraryEntry.objects.of_team(team), team)
     total = entries.counted() if known is None else known
     places = shown.turn(entries).values_list(SORTS[shown.sort].column, "pk", "added_at")
-    found = list(places[: PAGE_SIZE + 1])
-    has_more = len(found) > PAGE_SIZE
-    found = found[:PAGE_SIZE]
-    if shown.before:
-        found.reverse()
-    has_later, has_earlier = (True, has_more) if shown.before else (has_more, bool(shown.after))
+    found, has_later, has_earlier = turn_page(
+        places[: PAGE_SIZE + 1], PAGE_SIZE, is_back=bool(shown.before), has_earlier=bool(shown.after)
+    )
     return LibraryPage(
         rows=_load_rows({pk: added_at for _value, pk, added_at in found}, shown, now),
         count=f"{COUNTED_AT_MOST}+" if total > COUNTED_AT_MOST else str(total),

@@ -12,32 +12,13 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import KEY, make_credential
+from tests.conftest import KEY, make_credential, track
 from tracker.models import Credential, MusicTask, PollerBeat, PollTally, Team, User
 from tracker.models.credentials import Hold
 from tracker.models.health import Tally
 from tracker.operations import take_numbers
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def root(client: Client, alice: User) -> Client:
-    """A browser in which Alice administers."""
-    User.objects.filter(pk=alice.pk).update(is_staff=True, is_superuser=True)
-    client.force_login(alice)
-    return client
-
-
-@pytest.fixture
-def stored(team: Team, alice: User) -> Credential:
-    return make_credential(team, alice, base_url="https://relay.example.org")
-
-
-def track(credential: Credential, *task_ids: str) -> list[MusicTask]:
-    return MusicTask.objects.track(
-        team=credential.team, credential=credential, task_ids=task_ids, added_by=credential.owner, now=timezone.now()
-    )
 
 
 def beat(name: str, *, seconds_ago: float, p50: float | None = None, p95: float | None = None) -> None:

@@ -23,6 +23,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from tracker.cards import TaskCard, load_banners, load_cards, long_uuid, short_key, thin
 from tracker.checking import check_now
 from tracker.forms import PAGE_SIZE, BoardFilter, TrackForm
+from tracker.keyset import turn_page
 from tracker.middleware import PersonRequest
 from tracker.models import Act, Activity, Credential, Membership, MusicTask, Team, User
 from tracker.models.tasks import COUNTED_AT_MOST, MusicTaskQuerySet, Shelf
@@ -94,12 +95,10 @@ class Page:
 
 
 def _load_page(shown: BoardFilter, membership: Membership, *, now: datetime) -> Page:
-    rows = list(shown.apply(thin(MusicTask.objects.of_team(membership.team)))[: PAGE_SIZE + 1])
-    has_more = len(rows) > PAGE_SIZE
-    rows = rows[:PAGE_SIZE]
-    if shown.after:
-        rows.reverse()
-    has_older, has_newer = (True, has_more) if shown.after else (has_more, bool(shown.before))
+    tasks = shown.apply(thin(MusicTask.objects.of_team(membership.team)))
+    rows, has_older, has_newer = turn_page(
+        tasks[: PAGE_SIZE + 1], PAGE_SIZE, is_back=bool(shown.after), has_earlier=bool(shown.before)
+    )
     return Page(
         load_cards(rows, person_id=membership.user_id, now=now),
         older=shown.query(before=rows[-1].pk) if rows and has_older else "",

@@ -19,6 +19,7 @@ from django.utils.translation import ngettext, pgettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from tracker.keyset import turn_page
 from tracker.middleware import PersonRequest
 from tracker.models import Act, Clip, Membership, MusicTask, ShareLink
 from tracker.permissions import require
@@ -62,12 +63,8 @@ def shares(request: PersonRequest) -> HttpResponse:
 
 def _load_page(shown: ShareFilter, membership: Membership, *, now: datetime) -> Page:
     links = shown.apply(ShareLink.objects.of_team(membership.team), now)
-    rows = load_rows(links[: PAGE_SIZE + 1], membership=membership, now=now)
-    has_more = len(rows) > PAGE_SIZE
-    rows = rows[:PAGE_SIZE]
-    if shown.after:
-        rows.reverse()
-    has_older, has_newer = (True, has_more) if shown.after else (has_more, bool(shown.before))
+    read = load_rows(links[: PAGE_SIZE + 1], membership=membership, now=now)
+    rows, has_older, has_newer = turn_page(read, PAGE_SIZE, is_back=bool(shown.after), has_earlier=bool(shown.before))
     return Page(
         rows,
         older=shown.query(before=rows[-1].pk) if rows and has_older else "",
