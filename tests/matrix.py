@@ -139,7 +139,7 @@ class Scene:
         return path.replace("?", "")
 
     def _value(self, hole: str, path: str, model: str) -> str:
-        if hole == "object_id" or (hole == "pk" and path.startswith("/admin/")):
+        if path.startswith("/admin/") and hole in ("object_id", "id", "pk"):
             return self._pk(model)
         if hole in ("number", "order"):
             return {"number": "1", "order": "revoke"}[hole]

@@ -30,19 +30,21 @@ def _find_browser() -> str | None:
 _TOLERATED = pytest.mark.filterwarnings("ignore:Session-scoped fixtures defined as instance methods")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    mine = [item for item in items if "/browser/" in item.path.as_posix()]
-    # Playwright's loop runs on in this thread until the session ends: whatever needs a loop of its own comes before.
-    items[:] = [item for item in items if item not in mine] + mine
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    # Marked before others choose by marks.
+    mine = {item for item in items if "/browser/" in item.path.as_posix()}
     missing = _find_browser() is None
-    if mine and missing and os.environ.get("CI") == "true":
-        pytest.exit("no Chromium on the PATH, and CI=true", returncode=1)
     for item in mine:
         item.add_marker(_TOLERATED)
         item.add_marker(pytest.mark.browser)
         if missing:
             item.add_marker(pytest.mark.skip(reason="no Chromium on the PATH (CHROMIUM may name one)"))
+    yield
+    # Playwright's loop runs on in this thread until the session ends: whatever needs a loop of its own comes before.
+    items.sort(key=lambda item: item in mine)
+    if mine & set(items) and missing and os.environ.get("CI") == "true":
+        pytest.exit("no Chromium on the PATH, and CI=true", returncode=1)
 
 
 @pytest.fixture(scope="session")
