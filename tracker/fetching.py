@@ -6,11 +6,11 @@ One id a request, or up to fifty where the provider answers batches. Everything 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tracker.digest import digest
 from tracker.outbound import Outbound, RawAnswer
 from tracker.providers import ErrorKind, Provider, ProviderError, TaskSnapshot, WireError, WireRequest
 
@@ -61,26 +61,32 @@ class BatchRefusedError(Exception):
         self.for_good = for_good
 
 
-def hash_answer(body: bytes) -> str:
-    """What tells an answer from another. Fed in pieces under 2 kB, for which hashlib keeps the interpreter lock.
-
-    SHA-256, because most processors have instructions for it.
-    """
-    digest = hashlib.sha256(body[:2000], usedforsecurity=False)
-    for start in range(2000, len(body), 2000):
-        digest.update(body[start : start + 2000])
-    return digest.hexdigest()[:32]
-
-
 async def fetch_one(
     access: Access, task_id: str, client: Outbound, *, known_hash: str = "", deadline_seconds: float = FETCH_SECONDS
 ) -> Reply:
     """Ask for one task. An answer whose hash is ``known_hash`` is not read again."""
+    raw = await ask_one(access, task_id, client, deadline_seconds=deadline_seconds)
+    return read_one(access, task_id, raw, known_hash=known_hash)
+
+
+async def ask_one(
+    access: Access, task_id: str, client: Outbound, *, deadline_seconds: float = FETCH_SECONDS
+) -> RawAnswer | ProviderError:
+    """What comes back for one task, to be read by :func:`read_one` now or together with others."""
     try:
-        raw = await _send(access, access.provider.task_request(task_id), client, deadline_seconds)
-        answer_hash = hash_answer(raw.body)
-        if raw.status == 200 and answer_hash == known_hash:
-            return Reply(answer_hash)
+        return await _send(access, access.provider.task_request(task_id), client, deadline_seconds)
+    except ProviderError as error:
+        return error
+
+
+def read_one(access: Access, task_id: str, raw: RawAnswer | ProviderError, *, known_hash: str = "") -> Reply:
+    """The reply that ``raw`` is. An answer whose hash is ``known_hash`` is not read again."""
+    if isinstance(raw, ProviderError):
+        return Reply(error=raw)
+    answer_hash = digest(raw.body)
+    if raw.status == 200 and answer_hash == known_hash:
+        return Reply(answer_hash)
+    try:
         found = access.provider.parse(raw.body, http_status=raw.status, task_id=task_id, retry_after=raw.retry_after)
         return Reply(answer_hash, snapshot=_pick(found, task_id), body=raw.body)
     except (ProviderError, WireError) as error:
@@ -146,7 +152,7 @@ def _fails_whole(replies: Mapping[str, Reply]) -> bool:
 
 
 def _read_item(access: Access, item: bytes, known_hash: str) -> Reply:
-    answer_hash = hash_answer(item)
+    answer_hash = digest(item)
     if answer_hash == known_hash:
         return Reply(answer_hash)
     try:

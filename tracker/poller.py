@@ -32,8 +32,8 @@ from django.utils import timezone
 
 from tracker import pace
 from tracker.archive.archivist import Archivist
-from tracker.checking import Job, make_jobs, note_batches, open_accesses, outbound_policy, run_job
-from tracker.fetching import Access
+from tracker.checking import Job, as_answer, make_jobs, note_batches, open_accesses, outbound_policy, run_job
+from tracker.fetching import Access, ask_one, read_one
 from tracker.models import (
     Activity,
     Answer,
@@ -48,7 +48,7 @@ from tracker.models import (
 )
 from tracker.models.health import Tally
 from tracker.models.recording import LEASE
-from tracker.outbound import Outbound
+from tracker.outbound import Outbound, RawAnswer
 from tracker.providers import ErrorKind, ProviderError
 
 log = logging.getLogger("tracker.poller")
@@ -57,6 +57,8 @@ T = TypeVar("T")
 HELD = 3000
 """Claims in hand at most: waiting, asked for, or waiting to be written."""
 CLAIM_SIZE = 1000
+READ_SIZE = 50
+"""Answers that are read together: one by one, each would find nothing of it left in the processor's caches."""
 WRITE_SIZE = 600
 WRITE_AFTER_SECONDS = 0.1
 """How long an answer waits for company while others are on their way: a few cost as much to write as hundreds."""
@@ -90,14 +92,14 @@ class Sign:
         self._claimed_at = claimed_at = claims[0].until - LEASE
         self._lags.extend([claimed_at - one.due_at for one in claims])
 
-    def count(self, access: Access, answers: Sequence[Answer]) -> None:
+    def count(self, answers: Sequence[tuple[Access, Answer]]) -> None:
         """An id that the provider does not know is an answer, too: neither key nor provider failed."""
         step = int(time.time() // PollTally.STEP.total_seconds())
-        tally = self._tallies.setdefault((access.credential_id, access.provider.slug, step), [0, 0])
-        tally[0] += len(answers)
-        tally[1] += sum(
-            1 for answer in answers if answer.error is not None and answer.error.kind is not ErrorKind.UNKNOWN_TASK
-        )
+        for access, answer in answers:
+            tally = self._tallies.setdefault((access.credential_id, access.provider.slug, step), [0, 0])
+            tally[0] += 1
+            if answer.error is not None and answer.error.kind is not ErrorKind.UNKNOWN_TASK:
+                tally[1] += 1
 
     def is_due(self, now: datetime) -> bool:
         return self._given_at is None or (now - self._given_at).total_seconds() >= BEAT_SECONDS
@@ -143,6 +145,8 @@ class Poller:
         self._policy = outbound_policy()
         self._database = ThreadPoolExecutor(1, thread_name_prefix="database")
         self._lanes: dict[str, Lane] = {}
+        self._received: list[tuple[Job, RawAnswer | ProviderError]] = []
+        """What came for single claims and is not read yet."""
         self._answers: list[Answer] = []
         self._learned: list[Job] = []
         self._writes: set[asyncio.Future[None]] = set()
@@ -258,54 +262,87 @@ class Poller:
 
     async def _work(self, lane: Lane, client: Outbound) -> None:
         """Run jobs of one lane until there are none."""
-        while not self._stop.is_set():
-            if not lane.queue:
-                return
+        while lane.queue and not self._stop.is_set():
             job, start_by = lane.queue.popleft()
             try:
-                await self._run(job, client, start_by)
+                if time.monotonic() > start_by or self._is_paused(job.access):
+                    self._held -= len(job.claims)
+                elif len(job.claims) == 1:
+                    self._receive(job, await ask_one(job.access, job.claims[0].task_id, client))
+                else:
+                    await self._run(job, client)
+            except BaseException as fault:
+                self._held -= len(job.claims)
+                if not isinstance(fault, Exception):
+                    raise
+                # A fault of ours must not end the worker; the claims come back with their leases.
+                log.exception("a check of %s could not be made", job.access.provider.slug)
             finally:
                 lane.held -= len(job.claims)
 
-    async def _run(self, job: Job, client: Outbound, start_by: float) -> None:
-        answers: list[Answer] = []
-        try:
-            if time.monotonic() <= start_by and not self._is_paused(job.access):
-                answers = await run_job(job, client)
-        except Exception:
-            # A fault of ours must not end the worker; the claims come back with their leases.
-            log.exception("a check of %s could not be made", job.access.provider.slug)
-        finally:
-            self._held -= len(job.claims) - len(answers)
-        self.sign.count(job.access, answers)
-        for answer in answers:
-            self._listen(answer, job.access)
+    async def _run(self, job: Job, client: Outbound) -> None:
+        answers = await run_job(job, client)
+        self._held -= len(job.claims) - len(answers)
         if job.answers_batches not in (None, job.access.answers_batches):
             self._learned.append(job)
-        self._keep(answers)
+        self._keep(self._heard([(job.access, answer) for answer in answers]))
 
     def _is_paused(self, access: Access) -> bool:
         until = self._paused.get(access.credential_id)
         return until is not None and until > timezone.now()
 
-    def _listen(self, answer: Answer, access: Access) -> None:
-        """Heed at once what concerns the requests that are about to be made."""
-        error = answer.error
-        self.counts["unchanged" if answer.unchanged else "error" if error else "changed"] += 1
-        if error is not None and error.kind is ErrorKind.RATE_LIMITED:
-            wait = timedelta(seconds=error.retry_after or pace.FASTEST_SECONDS)
-            self._paused[access.credential_id] = timezone.now() + wait
+    # Reading ---------------------------------------------------------------------------------------
+
+    def _receive(self, job: Job, raw: RawAnswer | ProviderError) -> None:
+        """Put what came for a single claim to the others; what may be a refusal is read at once."""
+        self._received.append((job, raw))
+        is_good = isinstance(raw, RawAnswer) and raw.status == 200
+        if len(self._received) >= READ_SIZE or not is_good or self._is_all_here():
+            self._keep(self._read())
+        else:
+            self._flush_soon()
+
+    def _read(self) -> list[Answer]:
+        """Read all that has come for single claims."""
+        received, self._received = self._received, []
+        answers = []
+        for job, raw in received:
+            (one,) = job.claims
+            try:
+                reply = read_one(job.access, one.task_id, raw, known_hash=one.answer_hash)
+                answers.append((job.access, as_answer(one, reply, job.access)))
+            except Exception:
+                self._held -= 1
+                log.exception("an answer of %s could not be read", job.access.provider.slug)
+        return self._heard(answers)
+
+    def _heard(self, answers: Sequence[tuple[Access, Answer]]) -> list[Answer]:
+        """Count them, and heed at once what concerns the requests that are about to be made."""
+        self.sign.count(answers)
+        for access, answer in answers:
+            error = answer.error
+            self.counts["unchanged" if answer.unchanged else "error" if error else "changed"] += 1
+            if error is not None and error.kind is ErrorKind.RATE_LIMITED:
+                wait = timedelta(seconds=error.retry_after or pace.FASTEST_SECONDS)
+                self._paused[access.credential_id] = timezone.now() + wait
+        return [answer for _, answer in answers]
 
     # Writing ---------------------------------------------------------------------------------------
 
     def _keep(self, answers: Sequence[Answer]) -> None:
         """Take answers to be written, in batches, as soon as one is full or a moment has passed."""
         self._answers += answers
-        # Nothing else is on its way: there is no company to wait for.
-        is_last = len(self._answers) + self._handed_over >= self._held
-        if len(self._answers) >= WRITE_SIZE or (is_last and self._answers):
+        if len(self._answers) >= WRITE_SIZE or self._is_all_here():
             self._flush()
-        elif self._answers and self._flushing is None:
+        elif self._answers:
+            self._flush_soon()
+
+    def _is_all_here(self) -> bool:
+        """Whether nothing else is on its way: there is no company to wait for."""
+        return len(self._received) + len(self._answers) + self._handed_over >= self._held
+
+    def _flush_soon(self) -> None:
+        if self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_later(WRITE_AFTER_SECONDS, self._flush)
 
     def _flush(self) -> None:
@@ -313,6 +350,7 @@ class Poller:
         if self._flushing is not None:
             self._flushing.cancel()
             self._flushing = None
+        self._answers += self._read()
         while self._answers:
             batch, self._answers = self._answers[:WRITE_SIZE], self._answers[WRITE_SIZE:]
             learned, self._learned = self._learned, []

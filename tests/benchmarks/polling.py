@@ -31,7 +31,7 @@ def measure() -> list[Figure]:
             make_tasks(url, "suno-fetch", "relay", batches=True),
         )
         only_fetching, polled, looped, batched = side_by_side(
-            5,
+            11,
             lambda: _fetch_only(single),
             lambda: _poll(single),
             lambda: _loop(single, 300),

@@ -7,7 +7,6 @@ number fences the writing: an answer is only taken while the task still carries 
 
 from __future__ import annotations
 
-import hashlib
 import random
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,9 +18,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 from django.db import connection, models, transaction
-from django.db.models import Q
 
 from tracker import pace
+from tracker.digest import digest
 from tracker.models.archive import ClipArchive
 from tracker.models.bulk import collected, load_rows, update_from, update_rows
 from tracker.models.credentials import Credential, Hold
@@ -30,6 +29,7 @@ from tracker.models.tasks import Clip, Ended, MusicTask, TaskEvent, TaskText, sh
 from tracker.providers import ClipSnapshot, ClipState, ErrorKind, ProviderError, TaskKind, TaskSnapshot, TaskStatus
 
 LEASE = timedelta(seconds=60)
+NOTED_EVERY = timedelta(seconds=30)
 ONLY_THIS = "only_this"
 """The cause of a refusal that is the task's own: its key works for others."""
 REFUSALS = (ErrorKind.KEY_REFUSED, ErrorKind.QUOTA)
@@ -122,9 +122,8 @@ def record(answers: Sequence[Answer], *, now: datetime, rng: random.Random) -> N
         (same if answer.unchanged and _stays_plain(answer.claim, now) else others).append(answer)
     with transaction.atomic():
         _postpone(same, now, rng)
-        if others:
-            _record_others(others, now, rng)
-        _note_success(answers, now)
+        waking = _record_others(others, now, rng) if others else set()
+        _note_success(answers, waking, now)
 
 
 _FINAL = frozenset(status.value for status in TaskStatus if status.is_final)
@@ -184,7 +183,8 @@ class _Sheet:
         self.events.append(TaskEvent(task=task, at=self.now, kind=what, detail=detail))
 
 
-def _record_others(answers: Sequence[Answer], now: datetime, rng: random.Random) -> None:
+def _record_others(answers: Sequence[Answer], now: datetime, rng: random.Random) -> set[int]:
+    """Returns the credentials that are awake, whatever was thought of them."""
     by_pk = {answer.claim.pk: answer for answer in answers}
     rows = load_rows(MusicTask, [*_TASK_GIVENS, *_TASK_COLUMNS], list(by_pk))
     owned = [task for task in rows if task.lease == by_pk[task.pk].claim.lease]
@@ -197,6 +197,7 @@ def _record_others(answers: Sequence[Answer], now: datetime, rng: random.Random)
     for task in owned:
         _record_one(task, clips[task.pk], by_pk[task.pk], sheet)
     _write(sheet)
+    return sheet.waking
 
 
 def _needs_clips(task: MusicTask, answer: Answer, clips_hashes: Mapping[int, str]) -> bool:
@@ -208,7 +209,7 @@ def _needs_clips(task: MusicTask, answer: Answer, clips_hashes: Mapping[int, str
 
 
 def _clips_hash(snapshot: TaskSnapshot) -> str:
-    return hashlib.blake2b(msgspec.json.encode(snapshot.clips), digest_size=16).hexdigest()
+    return digest(msgspec.json.encode(snapshot.clips))
 
 
 def _record_one(task: MusicTask, clips: list[Clip], answer: Answer, sheet: _Sheet) -> None:
@@ -534,8 +535,6 @@ def _write(sheet: _Sheet) -> None:
         _rest(pk, version, error, sheet.now, unless_works=True)
     for pk, until in sheet.pauses.items():
         Credential.objects.filter(pk=pk).update(paused_until=until)
-    for credential in Credential.objects.filter(pk__in=sheet.waking, state=Credential.State.RESTING):
-        credential.wake(sheet.now)
 
 
 def _rest(pk: int, version: int | None, error: ProviderError, now: datetime, *, unless_works: bool = False) -> None:
@@ -556,11 +555,15 @@ def _rest(pk: int, version: int | None, error: ProviderError, now: datetime, *, 
     credential.rest(hold, now=now, status=error.http_status, detail=error.message)
 
 
-def _note_success(answers: Sequence[Answer], now: datetime) -> None:
-    """Date the credentials that answered; to half a minute, to spare the writes."""
-    pks = {answer.claim.credential_id for answer in answers if answer.error is None} - {None}
-    stale = Q(last_success_at=None) | Q(last_success_at__lt=now - timedelta(seconds=30))
-    Credential.objects.filter(stale, pk__in=[*pks]).update(last_success_at=now)
+def _note_success(answers: Sequence[Answer], waking: set[int], now: datetime) -> None:
+    """Wake the credentials that rest for nothing, and date those that answered; to half a minute, to spare writes."""
+    answered = {one.claim.credential_id for one in answers if one.error is None and one.claim.credential_id is not None}
+    known = Credential.objects.filter(pk__in=answered | waking).values_list("pk", "state", "last_success_at")
+    for pk, state, noted_at in known:
+        if pk in waking and state == Credential.State.RESTING:
+            Credential.objects.get(pk=pk).wake(now)
+        if pk in answered and (noted_at is None or now - noted_at > NOTED_EVERY):
+            Credential.objects.filter(pk=pk).update(last_success_at=now)
 
 
 # The database's own spelling of moments ----------------------------------------------------------------
