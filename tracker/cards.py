@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from tracker.models import Clip, ClipArchive, Credential, MusicTask, Team
-from tracker.models.archive import archive_of
+from tracker.models.archive import archive_of, is_kept
 from tracker.models.credentials import Hold
 from tracker.providers import ClipState, TaskStatus
 from tracker.standing import STILL_TRYING, Action, Standing, credential_standing, late_in, standing
@@ -263,11 +263,10 @@ def make_clip(
     public_id = mark_safe(str(clip.public_id))  # noqa: S308
     title = clip.title or task.title or _("Untitled")
     number = clip.position + 1
-    archive = archive_of(clip)
-    is_kept = archive is not None and archive.sound_id is not None
+    kept_here = is_kept(clip)
     file = address("clip_sound", public_id)
     # The finished file has another address than the stream, so that a player notices when it is there.
-    sound = file if is_kept or (clip.audio_url and not _is_replaced(clip)) else f"{file}?stream"
+    sound = file if kept_here or (clip.audio_url and not _is_replaced(clip)) else f"{file}?stream"
     return ClipCard(
         id=public_id,
         title=title,
@@ -282,8 +281,8 @@ def make_clip(
         tint=int(public_id[:2], 16) % TINTS,
         cover=f"{address('clip_cover', public_id)}?size={'large' if is_whole else 'small'}" if clip.image_url else "",
         sound=sound if may_play else "",
-        stream=f"{file}?stream" if may_play and clip.stream_url and sound == file and not is_kept else "",
-        peaks=address("clip_peaks", public_id) if is_kept else "",
+        stream=f"{file}?stream" if may_play and clip.stream_url and sound == file and not kept_here else "",
+        peaks=address("clip_peaks", public_id) if kept_here else "",
         says=says,
         is_bad=is_bad,
         kept=kept,
@@ -299,14 +298,12 @@ def make_clip(
 
 def has_file(clip: Clip) -> bool:
     """Whether there is a finished file, kept here or at the provider."""
-    archive = archive_of(clip)
-    return bool(clip.audio_url) or (archive is not None and archive.sound_id is not None)
+    return bool(clip.audio_url) or is_kept(clip)
 
 
 def _clip_says(task: MusicTask, clip: Clip) -> tuple[str, bool, bool]:
     """What the clip says about its sound, whether that is bad, and whether it may be played."""
-    archive = archive_of(clip)
-    if archive is not None and archive.sound_id is not None:
+    if is_kept(clip):
         return "", False, True
     if clip.is_playable:
         if _is_lost(clip) and clip.sound_problem == Clip.SoundProblem.EXPIRED:
@@ -330,11 +327,11 @@ def _clip_says(task: MusicTask, clip: Clip) -> tuple[str, bool, bool]:
 
 def _kept_says(clip: Clip, now: datetime) -> tuple[str, bool]:
     """Why the clip is not in the archive, and whether a person may ask for another try."""
-    archive = archive_of(clip)
-    if not clip.audio_url or (archive is not None and archive.sound_id is not None):
+    if not clip.audio_url or is_kept(clip):
         return "", False
     if not settings.ARCHIVE:
         return _("Not kept: copying is switched off here."), False
+    archive = archive_of(clip)
     if archive is None or archive.state == ClipArchive.State.WAITING:
         return "", False
     if archive.state == ClipArchive.State.PRUNED:

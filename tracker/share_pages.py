@@ -15,9 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from tracker.cards import age, make_clip
-from tracker.models import ArchivedFile, Clip, Membership, MusicTask, ShareLink
-from tracker.models.archive import kept_file
+from tracker.cards import age, has_file, make_clip
+from tracker.models import Clip, Membership, MusicTask, ShareLink
 from tracker.models.shares import ShareLinkQuerySet
 from tracker.secrets import SealBrokenError
 from tracker.standing import Tone
@@ -188,7 +187,7 @@ def _address(name: str, token: str, number: int) -> str:
 
 def may_be_downloaded(link: ShareLink, clip: Clip) -> bool:
     """A sound that is still being made has no end that could be kept."""
-    return link.allow_download and bool(clip.audio_url or kept_file(clip, ArchivedFile.Kind.SOUND))
+    return link.allow_download and has_file(clip)
 
 
 def file_name(link: ShareLink, clips: Sequence[Clip], number: int, content_type: str) -> str:

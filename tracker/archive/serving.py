@@ -27,8 +27,7 @@ PICTURE_CACHE = "private, max-age=604800"
 
 def file_response(request: HttpRequest, file: ArchivedFile) -> HttpResponseBase | None:
     """A kept sound or video; None where the storage has lost it."""
-    path = local_path(file.name)
-    if path is None:
+    if local_path(file.name) is None:
         return _elsewhere(file)
     etag = f'"{file.digest}"'
     if request.headers.get("If-None-Match") == etag:
@@ -37,6 +36,11 @@ def file_response(request: HttpRequest, file: ArchivedFile) -> HttpResponseBase 
         handed_over = HttpResponse(content_type=file.content_type)
         handed_over["X-Accel-Redirect"] = f"{settings.ACCEL_REDIRECT_PREFIX.rstrip('/')}/{file.name}"
         return _with_headers(handed_over, file)
+    return file_from_here(request, file)
+
+
+def file_from_here(request: HttpRequest, file: ArchivedFile) -> HttpResponseBase | None:
+    """The same, read and sent by this site wherever it lies."""
     content = open_file(file.name)
     if content is None:
         return None

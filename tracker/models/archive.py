@@ -347,6 +347,12 @@ def kept_file(clip: Clip, kind: ArchivedFile.Kind) -> ArchivedFile | None:
     return getattr(archive, kind.value) if archive else None
 
 
+def is_kept(clip: Clip) -> bool:
+    """Whether the clip's sound is in the archive; needs no look at the file's own row."""
+    archive = archive_of(clip)
+    return archive is not None and archive.sound_id is not None
+
+
 def archive_of(clip: Clip) -> ClipArchive | None:
     """How far ``clip`` is kept; None where nothing was tried yet."""
     try:

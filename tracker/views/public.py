@@ -31,13 +31,11 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from tracker.archive.serving import WINDOW
-from tracker.archive.storing import open_file
+from tracker.archive.serving import file_from_here
 from tracker.media import cover_response, sound_response
 from tracker.models import ArchivedFile, Clip, ShareLink
 from tracker.models.archive import kept_file
 from tracker.models.shares import PasswordLockedError
-from tracker.ranges import read_range
 from tracker.share_pages import PublicPage, file_name, make_public_page, may_be_downloaded
 
 COOKIE_NAME = "musicboard_share"
@@ -96,13 +94,15 @@ def _has_unlocked(request: HttpRequest, link: ShareLink) -> bool:
     return constant_time_compare(key, link.unlock_key)
 
 
-def _find_clip(link: ShareLink, number: int) -> Clip | None:
-    clips = link.shared_clips()
-    if not 1 <= number <= len(clips):
-        return None
+def _find_open_clip(request: HttpRequest, token: str, number: int) -> tuple[ShareLink | None, Clip | None]:
+    """An open link and its song ``number``, which is None where there is no such song."""
+    link = _find_open(request, token)
+    clips = link.shared_clips() if link else []
+    if link is None or not 1 <= number <= len(clips):
+        return link, None
     clip = clips[number - 1]
     clip.task = link.task
-    return clip
+    return link, clip
 
 
 def _gone() -> HttpResponse:
@@ -228,19 +228,15 @@ def _let_in(link: ShareLink, page: str) -> HttpResponse:
 @public
 @require_safe
 def public_sound(request: HttpRequest, token: str, number: int) -> HttpResponseBase:
-    link = _find_open(request, token)
-    clip = _find_clip(link, number) if link else None
-    if link is None or clip is None:
-        return _gone()
-    return _sound(request, link, clip)
+    link, clip = _find_open_clip(request, token, number)
+    return _sound(request, link, clip) if link and clip else _gone()
 
 
 @public
 @require_safe
 def public_download(request: HttpRequest, token: str, number: int) -> HttpResponseBase:
     """The sound as a file with a name."""
-    link = _find_open(request, token)
-    clip = _find_clip(link, number) if link else None
+    link, clip = _find_open_clip(request, token, number)
     if link is None or clip is None or not may_be_downloaded(link, clip):
         return _gone()
     response = _sound(request, link, clip)
@@ -256,8 +252,7 @@ def public_download(request: HttpRequest, token: str, number: int) -> HttpRespon
 @public
 @require_safe
 def public_cover(request: HttpRequest, token: str, number: int) -> HttpResponseBase:
-    link = _find_open(request, token)
-    clip = _find_clip(link, number) if link else None
+    _link, clip = _find_open_clip(request, token, number)
     if clip is None:
         return _gone()
     # Whoever makes previews of links may know no other pictures than those that were given.
@@ -266,37 +261,17 @@ def public_cover(request: HttpRequest, token: str, number: int) -> HttpResponseB
 
 
 def _sound(request: HttpRequest, link: ShareLink, clip: Clip) -> HttpResponseBase:
-    response = sound_response(request, clip)
-    if response.status_code == 302:
-        response = _from_bucket(request, clip)
-    if response.status_code not in (200, 206, 304, 416):
+    response: HttpResponseBase | None = sound_response(request, clip)
+    if response is not None and response.status_code == 302:
+        # A signed link to the bucket would outlive the share, and tell the bucket.
+        file = kept_file(clip, ArchivedFile.Kind.SOUND)
+        response = file_from_here(request, file) if file else None
+    if response is None or response.status_code not in (200, 206, 304, 416):
         # Why it cannot be heard is the team's affair.
         return _gone()
     if isinstance(response, StreamingHttpResponse):
         response.streaming_content = _while_open(link, response.streaming_content)  # type: ignore[arg-type]
     return response
-
-
-def _from_bucket(request: HttpRequest, clip: Clip) -> HttpResponse:
-    """A kept sound by way of this site: a signed link to the bucket would outlive the share, and tell the bucket."""
-    file = kept_file(clip, ArchivedFile.Kind.SOUND)
-    content = open_file(file.name) if file else None
-    if file is None or content is None:
-        return _gone()
-    with content:
-        headers = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
-        wanted = read_range(request.headers.get("Range", "")) if request.method == "GET" else None
-        wanted = wanted.from_end(file.size) if wanted and wanted.start is None else wanted
-        if wanted is None or wanted.start is None:
-            body = content.read() if request.method == "GET" else b""
-            headers["Content-Length"] = str(file.size)
-            return HttpResponse(body, content_type=file.content_type, headers=headers)
-        if wanted.start >= file.size:
-            return HttpResponse(status=416, headers={"Content-Range": f"bytes */{file.size}"})
-        content.seek(wanted.start)
-        body = content.read(min(wanted.length or WINDOW, WINDOW))
-        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.start + len(body) - 1}/{file.size}"
-        return HttpResponse(body, status=206, content_type=file.content_type, headers=headers)
 
 
 def _while_open(link: ShareLink, chunks: Iterable[bytes]) -> Iterator[bytes]:
