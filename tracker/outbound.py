@@ -37,6 +37,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.http_exceptions import HttpProcessingError
 from django.utils.translation import gettext_noop
 from httpx_aiohttp import AiohttpTransport
+from httpx_aiohttp.transport import AiohttpResponseStream
 
 from tracker.addresses import Network, is_forbidden, normalise_base_url, parse_networks, vet_host
 from tracker.providers.errors import ErrorKind, ProviderError
@@ -62,6 +63,8 @@ BAD_KEY = gettext_noop("This key cannot be sent: it has line breaks or character
 JSON_MAX_BYTES = 2_000_000
 AUDIO_MAX_BYTES = 50_000_000
 IMAGE_MAX_BYTES = 5_000_000
+MEDIA_CHUNK_BYTES = 500_000
+"""At most so much of a file is handed on at once; the transport's own 16 kB would be hundreds of steps a song."""
 MAX_REDIRECTS = 3
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -152,6 +155,8 @@ class MediaStream:
         self.status = response.status_code
         self.headers = {name: response.headers[name] for name in MEDIA_ANSWER_HEADERS if name in response.headers}
         self.url = str(response.request.url)
+        if isinstance(response.stream, AiohttpResponseStream):
+            response.stream.CHUNK_SIZE = MEDIA_CHUNK_BYTES
         self._response = response
         self._host = host
         self._max_bytes = max_bytes
@@ -211,6 +216,7 @@ class Outbound:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
+            read_bufsize=MEDIA_CHUNK_BYTES,
             trust_env=False,
         )
         # The transport is driven without httpx.AsyncClient, which keeps cookies, logs URLs, and has

@@ -107,9 +107,9 @@ def test_what_comes_after_the_lease_was_lost_is_not_written(folder: Path, make_c
     (late,) = ClipArchive.objects.claim(timezone.now(), limit=5)
     assert ClipArchive.objects.claim(timezone.now(), limit=5) == []
     (second,) = ClipArchive.objects.claim(timezone.now() + LEASE + timedelta(seconds=1), limit=5)
-    assert not ClipArchive.objects.settle(late, Outcome(problem="expired"), timezone.now())
+    assert not ClipArchive.objects.settle([(late, Outcome(problem="expired"))], timezone.now())
     assert archive_of(clip).state == "waiting"
-    assert ClipArchive.objects.settle(second, Outcome(problem="expired"), timezone.now())
+    assert ClipArchive.objects.settle([(second, Outcome(problem="expired"))], timezone.now())
     assert archive_of(clip).state == "failed"
 
 

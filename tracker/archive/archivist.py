@@ -16,6 +16,7 @@ import tempfile
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -25,7 +26,6 @@ from django.utils import timezone
 
 from tracker.archive.downloading import Downloader, Limits, NotGotError
 from tracker.archive.storing import (
-    Incoming,
     NotAPictureError,
     StorageError,
     archive_storage,
@@ -46,11 +46,13 @@ T = TypeVar("T")
 Kind = ArchivedFile.Kind
 Problem = ClipArchive.Problem
 
-AT_ONCE = 4
+AT_ONCE = 8
 """Clips that are fetched at the same time."""
-CLAIM_SIZE = 8
+CLAIM_SIZE = 16
 IDLE_SECONDS = 1.0
 FAULT_SECONDS = 5.0
+SETTLE_AFTER_SECONDS = 0.05
+"""How long a clip that is put away waits to be written down together with others."""
 STORAGE_REST_SECONDS = 30.0
 """Where the storage takes nothing, the next clip is not tried at once."""
 CLEAR_SECONDS = 600.0
@@ -75,6 +77,8 @@ class Archivist:
         self._downloader = Downloader(client, self._threads, limits or Limits())
         self._waiting: deque[ArchiveClaim] = deque()
         self._working: dict[asyncio.Task[None], ArchiveClaim] = {}
+        self._finished: list[tuple[ArchiveClaim, Outcome]] = []
+        self._settling: asyncio.Task[None] | None = None
         self._drawing: asyncio.Task[None] | None = None
         self._draws = self._draws_again = draws
         self._rests_until = 0.0
@@ -102,8 +106,8 @@ class Archivist:
     async def run_out(self) -> Counter[str]:
         """Keep all that is due now or becomes so meanwhile, and draw every outline; returns ``counts``."""
         try:
-            while await self._step() or self._drawing:
-                pending = {*self._working, *([self._drawing] if self._drawing else [])}
+            while await self._step() or self._settling or self._drawing:
+                pending = {*self._working, *(task for task in (self._settling, self._drawing) if task)}
                 if pending:
                     await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -146,6 +150,8 @@ class Archivist:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._settling:
+            await asyncio.wait({self._settling})
         # What was settled at the last moment has no lease any more, and is passed over.
         if claims:
             with contextlib.suppress(Exception):
@@ -164,9 +170,44 @@ class Archivist:
                 outcome.video = await self._keep_beside(Kind.VIDEO, claim.video_url, claim.has_video, outcome)
         except StorageError as error:
             self._note_storage(error, outcome)
-        is_ours = await self._in_database(lambda: ClipArchive.objects.settle(claim, outcome, timezone.now()))
-        if is_ours:
-            self._tell(claim, outcome)
+        self._finished.append((claim, outcome))
+        if self._settling is None:
+            self._settling = asyncio.create_task(self._settle_all())
+
+    async def _settle_all(self) -> None:
+        """Write down what is finished, as many together as come in a moment: alone, each takes its own transaction."""
+        try:
+            while self._finished:
+                await asyncio.sleep(SETTLE_AFTER_SECONDS)
+                batch, self._finished = self._finished, []
+                await self._settle(batch)
+        finally:
+            self._settling = None
+
+    async def _settle(self, batch: list[tuple[ArchiveClaim, Outcome]]) -> None:
+        try:
+            ours = await self._in_database(lambda: settle(batch))
+        except StorageError as error:
+            await self._settle_apart(batch, error)
+            return
+        except Exception:
+            # Their claims come back with their leases.
+            log.exception("%d clips could not be written down", len(batch))
+            return
+        for claim, outcome in batch:
+            if claim.pk in ours:
+                self._tell(claim, outcome)
+
+    async def _settle_apart(self, batch: list[tuple[ArchiveClaim, Outcome]], error: StorageError) -> None:
+        """A file is gone again: the others are written down without it."""
+        if len(batch) > 1:
+            for each in batch:
+                await self._settle([each])
+            return
+        ((claim, _),) = batch
+        lost = Outcome()
+        self._note_storage(error, lost)
+        await self._settle([(claim, lost)])
 
     async def _keep_sound(self, claim: ArchiveClaim, outcome: Outcome) -> None:
         """The finished file, or one of its alternatives; what is told is why the best of them failed."""
@@ -196,7 +237,7 @@ class Archivist:
             return None
 
     async def _take(self, url: str, kind: Kind) -> ArchivedFile:
-        """Fetch ``url``, put it away and write the file down."""
+        """Fetch ``url`` and put it away; the row that is returned is yet to be written down."""
         async with self._downloader.fetch(url, kind) as (incoming, file):
             if kind == Kind.COVER:
                 try:
@@ -205,10 +246,7 @@ class Archivist:
                     raise NotGotError(Problem.NOT_SOUND) from None
                 await self._downloader.in_thread(put_thumbnails, file, squares)
             await self._downloader.in_thread(incoming.put_away, file)
-            kept = await self._in_database(lambda: write_down(file, incoming))
-            self.counts["stored"] += 1
-            self._draws_again |= self._draws and kind == Kind.SOUND
-            return kept
+            return file
 
     def _note_storage(self, error: StorageError, outcome: Outcome) -> None:
         outcome.problem, outcome.host, outcome.status = error.problem, "", None
@@ -221,6 +259,8 @@ class Archivist:
             log.info("clip %d is not kept: %s %s", claim.pk, outcome.problem, outcome.host)
         elif outcome.sound is not None:
             self.counts["kept"] += 1
+        self.counts["stored"] += len(outcome.files)
+        self._draws_again |= self._draws and outcome.sound is not None
 
     # Drawing ---------------------------------------------------------------------------------------
 
@@ -255,20 +295,36 @@ class Archivist:
             copy.unlink(missing_ok=True)
 
 
-def write_down(file: ArchivedFile, incoming: Incoming) -> ArchivedFile:
-    """The row of ``file``, which may be there already; the row of a file is never there without it.
+@transaction.atomic
+def settle(batch: list[tuple[ArchiveClaim, Outcome]]) -> set[int]:
+    """Write down what was brought, and what became of the claims; returns the clips of those that were still ours."""
+    now = timezone.now()
+    rows = write_down([file for _, outcome in batch for file in outcome.files.values()], now)
+    for _, outcome in batch:
+        for name, file in outcome.files.items():
+            setattr(outcome, name, rows[file.kind, file.digest])
+    return ClipArchive.objects.settle(batch, now)
 
-    Pruning takes the row first and in the same transaction the file: it may have gone since it was put away.
+
+def write_down(files: list[ArchivedFile], now: datetime) -> dict[tuple[str, str], ArchivedFile]:
+    """The rows of ``files`` by kind and digest; the row of a file is never there without it.
+
+    Pruning takes the row first and in the same transaction the file: it may have gone since it was put away, which is
+    a StorageError.
     """
-    file.kept_at = timezone.now()
-    with transaction.atomic():
-        ArchivedFile.objects.bulk_create([file], ignore_conflicts=True)
-        rows = ArchivedFile.objects.filter(digest=file.digest, kind=file.kind)
-        kept = (rows.select_for_update() if connection.features.has_select_for_update else rows).get()
-        # A row of before knows its type; a reader of today may know it better, but the name would change with it.
-        if not archive_storage().exists(kept.name):
-            raise StorageError(Problem.STORAGE_ERROR)
-    return kept
+    if not files:
+        return {}
+    for file in files:
+        file.kept_at = now
+    ArchivedFile.objects.bulk_create(files, ignore_conflicts=True)
+    rows = ArchivedFile.objects.filter(digest__in=[file.digest for file in files]).order_by("pk")
+    if connection.features.has_select_for_update:
+        rows = rows.select_for_update()
+    found = {(row.kind, row.digest): row for row in rows}
+    # A row of before knows its type; a reader of today may know it better, but the name would change with it.
+    if not all(archive_storage().exists(row.name) for row in found.values()):
+        raise StorageError(Problem.STORAGE_ERROR)
+    return found
 
 
 def _pick_undrawn() -> ArchivedFile | None:

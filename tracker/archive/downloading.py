@@ -101,20 +101,17 @@ class Downloader:
 
     @asynccontextmanager
     async def fetch(self, url: str, kind: Kind) -> AsyncIterator[tuple[Incoming, ArchivedFile]]:
-        """The file of ``url``, whole and on the disk, with the row that would describe it.
+        """The file of ``url``, whole, with the row that would describe it.
 
         What is not put away within the block is gone after it. Raises :class:`NotGotError` and ``StorageError``.
         """
         if not may_copy(url):
             raise NotGotError(Problem.SKIPPED_HOST, host=_host(url))
-        incoming = await self.in_thread(Incoming)
+        incoming, rule = Incoming(), _RULES[kind]
         try:
-            rule = _RULES[kind]
-            await self._receive(url, incoming, rule)
-            content_type = await self.in_thread(rule.examine, incoming)
+            content_type = await self._receive(url, incoming, rule)
             if content_type not in rule.types or incoming.size < rule.least_bytes:
                 raise NotGotError(Problem.NOT_SOUND, host=_host(url))
-            await self.in_thread(incoming.finish)
             yield (
                 incoming,
                 ArchivedFile(kind=kind, digest=incoming.digest, content_type=content_type, size=incoming.size),
@@ -122,42 +119,49 @@ class Downloader:
         finally:
             incoming.discard()
 
-    async def _receive(self, url: str, incoming: Incoming, rule: _Rule) -> None:
+    async def _receive(self, url: str, incoming: Incoming, rule: _Rule) -> str | None:
+        """Returns the type that the bytes have."""
         limits = self._limits
         try:
             async with self._client.open_media(
                 url, max_bytes=rule.most_bytes, deadline_seconds=limits.deadline_seconds
             ) as media:
-                await self._copy(media, incoming, rule)
+                return await self._copy(media, incoming, rule)
         except ProviderError as error:
             raise NotGotError(_PROBLEMS.get(error.cause, Problem.UNREACHABLE), host=_host(url)) from None
 
-    async def _copy(self, media: MediaStream, incoming: Incoming, rule: _Rule) -> None:
+    async def _copy(self, media: MediaStream, incoming: Incoming, rule: _Rule) -> str | None:
         host = _host(media.url)
         announced = _check_head(media, rule)
         stall = self._limits.stall_seconds
         loop = asyncio.get_running_loop()
         held: list[bytes] = []
-        held_bytes = 0
+        received = held_bytes = 0
         try:
             async with asyncio.timeout(stall) as watch, aclosing(media.aiter_bytes()) as chunks:
                 async for chunk in chunks:
                     watch.reschedule(loop.time() + stall)
+                    if received == 0 and looks_like_text(chunk):
+                        # An error page is recognised by its beginning; the rest of it is not waited for.
+                        raise NotGotError(Problem.NOT_SOUND, host=host)
                     held.append(chunk)
                     held_bytes += len(chunk)
+                    received += len(chunk)
                     if held_bytes >= WRITE_BYTES:
-                        _refuse_text(incoming, held[0], host)
-                        await self.in_thread(incoming.write, b"".join(held))
+                        await self.in_thread(incoming.write, held)
                         held, held_bytes = [], 0
         except TimeoutError:
             raise NotGotError(Problem.TIMEOUT, host=host) from None
-        if held:
-            _refuse_text(incoming, held[0], host)
-            await self.in_thread(incoming.write, b"".join(held))
-        if incoming.size == 0:
+        if received == 0:
             raise NotGotError(Problem.EMPTY, host=host)
-        if announced is not None and announced != incoming.size:
+        if announced is not None and announced != received:
             raise NotGotError(Problem.BROKE_OFF, host=host)
+        return await self.in_thread(_complete, incoming, held, rule)
+
+
+def _complete(incoming: Incoming, last: list[bytes], rule: _Rule) -> str | None:
+    incoming.write(last)
+    return rule.examine(incoming)
 
 
 def _check_head(media: MediaStream, rule: _Rule) -> int | None:
@@ -173,12 +177,6 @@ def _check_head(media: MediaStream, rule: _Rule) -> int | None:
     if announced is not None and announced > rule.most_bytes:
         raise NotGotError(Problem.TOO_LARGE, host=host)
     return announced
-
-
-def _refuse_text(incoming: Incoming, first: bytes, host: str) -> None:
-    """An error page is recognised by its beginning; the rest of it is not waited for."""
-    if incoming.size == 0 and looks_like_text(first):
-        raise NotGotError(Problem.NOT_SOUND, host=host)
 
 
 _PROBLEMS = {

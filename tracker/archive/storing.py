@@ -15,7 +15,7 @@ import struct
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -124,38 +124,43 @@ class Incoming:
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
+        self._file: BinaryIO | None = None
         self.size = 0
-        with storage_faults():
-            folder = incoming_folder()
-            folder.mkdir(parents=True, exist_ok=True)
-            self.path = folder / secrets.token_hex(16)
-            self._file = self.path.open("x+b")
+        self.path = incoming_folder() / secrets.token_hex(16)
 
     @property
     def digest(self) -> str:
         return self._hash.hexdigest()
 
-    def write(self, chunk: bytes) -> None:
-        self._hash.update(chunk)
-        self.size += len(chunk)
+    def write(self, parts: Iterable[bytes]) -> None:
+        # Each part alone would give the interpreter lock away, and wait for it, twice.
+        content = b"".join(parts)
+        self._hash.update(content)
+        self.size += len(content)
         with storage_faults():
-            self._file.write(chunk)
+            self._open().write(content)
+
+    def _open(self) -> BinaryIO:
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("x+b")
+        return self._file
 
     def read_at(self, place: int, count: int) -> bytes:
         with storage_faults():
-            self._file.seek(place)
-            return self._file.read(count)
-
-    def finish(self) -> None:
-        """All of it is on the disk when this returns."""
-        with storage_faults():
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+            file = self._open()
+            file.seek(place)
+            found = file.read(count)
+            file.seek(0, os.SEEK_END)
+            return found
 
     def put_away(self, file: ArchivedFile) -> None:
-        """Move it to where its bytes say it belongs; what lies there already is the same."""
+        """Move it to where its bytes say it belongs, when all of it is on the disk; what lies there is the same."""
         with storage_faults():
+            content = self._open()
+            content.flush()
+            os.fsync(content.fileno())
+            content.close()
             target = local_path(file.name)
             if target is None:
                 _upload(self.path, file)
@@ -166,7 +171,8 @@ class Incoming:
 
     def discard(self) -> None:
         with suppress(OSError, ValueError):
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
 

@@ -7,7 +7,7 @@ does; the lease's number fences the writing. So a killed archiver needs no clean
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
@@ -17,6 +17,7 @@ from django.db.models import Count, F, Min, Q, Sum
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from tracker.models.bulk import update_from
 from tracker.models.tasks import Clip, MusicTask
 from tracker.sniffing import PICTURE_ENDINGS, SOUND_ENDINGS, VIDEO_ENDINGS
 
@@ -108,6 +109,12 @@ class Outcome:
     misses_more: bool = False
     """Whether cover or video are worth another try."""
 
+    @property
+    def files(self) -> dict[str, ArchivedFile]:
+        """What was got, by the name of its kind."""
+        got = {"sound": self.sound, "cover": self.cover, "video": self.video}
+        return {name: file for name, file in got.items() if file is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class ArchiveHealth:
@@ -185,18 +192,31 @@ class ClipArchiveQuerySet(models.QuerySet["ClipArchive"]):
             self.filter(pk=claim.pk, lease=claim.lease).update(due_at=at, lease=None)
 
     @transaction.atomic
-    def settle(self, claim: ArchiveClaim, outcome: Outcome, now: datetime) -> bool:
-        """Write what became of ``claim``; False where its lease was lost, and nothing is written."""
-        rows = self.filter(pk=claim.pk, lease=claim.lease)
+    def settle(self, settled: Sequence[tuple[ArchiveClaim, Outcome]], now: datetime) -> set[int]:
+        """Write what became of the claims, together; returns the clips of those whose lease was not lost."""
+        outcomes = {(claim.pk, claim.lease): outcome for claim, outcome in settled}
+        pks = [claim.pk for claim, _ in settled]
+        rows = self.filter(pk__in=pks).order_by("pk").select_related("clip")
         if connection.features.has_select_for_update:
-            # The task before what hangs on it, as whoever records an answer does: so neither waits for the other.
-            MusicTask.objects.select_for_update().filter(clips=claim.pk).first()
-            rows = rows.select_for_update()
-        row = rows.first()
-        if row is None:
-            return False
-        row.take(outcome, now)
-        return True
+            # The tasks before what hangs on them, as whoever records an answer does: so neither waits for the other.
+            list(MusicTask.objects.select_for_update().filter(pk__in=Clip.objects.filter(pk__in=pks).values("task_id"))
+                 .order_by("pk").values_list("pk"))  # fmt: skip
+            rows = rows.select_for_update(of=("self",))
+        owned = [row for row in rows if (row.pk, row.lease) in outcomes]
+        stamped = {row.clip.task_id for row in owned if row.take(outcomes[row.pk, row.lease or 0], now)}
+        update_from(owned, _SETTLED)
+        heard = [row.pk for row in owned if row.kept_at == now and row.clip.sound_problem]
+        if heard:
+            Clip.objects.filter(pk__in=heard).update(sound_problem=Clip.SoundProblem.NONE)
+        if stamped:
+            MusicTask.objects.filter(pk__in=stamped).update(stamp=F("stamp") + 1)
+        return {row.pk for row in owned}
+
+
+_SETTLED = [
+    "state", "due_at", "lease", "tries", "problem", "problem_host", "problem_status", "problem_at", "sound", "cover",
+    "video", "kept_at", "pruned_at",
+]  # fmt: skip
 
 
 class ClipArchive(models.Model):
@@ -286,17 +306,20 @@ class ClipArchive(models.Model):
             fields |= {"state": self.State.WAITING, "pruned_at": None}
         self._change(**fields)
 
-    def take(self, outcome: Outcome, now: datetime) -> None:
-        """What an archiver brought: files stay, a failure is tried again later."""
-        fields: dict[str, Any] = {"lease": None, "due_at": None}
-        for name in ("sound", "cover", "video"):
-            if (file := getattr(outcome, name)) is not None:
-                fields[name] = file
+    def take(self, outcome: Outcome, now: datetime) -> bool:
+        """What an archiver brought: files stay, a failure is tried again later. Writes nothing; true if the card
+        says something else then."""
+        before = self._visible_state()
+        fields: dict[str, Any] = {"lease": None, "due_at": None, **outcome.files}
         if outcome.sound is not None:
             fields |= {"state": self.State.KEPT, "kept_at": now, "pruned_at": None}
-            Clip.objects.filter(pk=self.pk).update(sound_problem=Clip.SoundProblem.NONE)
         fields |= self._troubles(outcome, now)
-        self._change(**fields)
+        for name, value in fields.items():
+            setattr(self, name, value)
+        return self._visible_state() != before
+
+    def _visible_state(self) -> tuple[object, ...]:
+        return self.state, self.problem, self.cover_id
 
     def _troubles(self, outcome: Outcome, now: datetime) -> dict[str, Any]:
         """Problem, tries and the next one."""
@@ -328,11 +351,11 @@ class ClipArchive(models.Model):
 
     def _change(self, **fields: Any) -> None:
         """Write ``fields``; where the card says something else then, its task's stamp changes."""
-        before = (self.state, self.problem, self.cover_id)
+        before = self._visible_state()
         for name, value in fields.items():
             setattr(self, name, value)
         type(self).objects.filter(pk=self.pk).update(**fields)
-        if (self.state, self.problem, self.cover_id) != before:
+        if self._visible_state() != before:
             MusicTask.objects.filter(clips=self.pk).update(stamp=F("stamp") + 1)
 
 
