@@ -10,6 +10,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
+from tracker import passes
 from tracker.demo.running import DemoServer, demo_server
 from tracker.models import Credential, Membership, MusicTask, Role, Team, User
 
@@ -115,3 +116,10 @@ def track(credential: Credential, *task_ids: str) -> list[MusicTask]:
     return MusicTask.objects.track(
         team=credential.team, credential=credential, task_ids=task_ids, added_by=credential.owner, now=timezone.now()
     )
+
+
+@pytest.fixture(autouse=True)
+def forget_passes() -> Iterator[None]:
+    """What one test was let through with is nothing to the next."""
+    yield
+    passes.clear()

@@ -437,7 +437,7 @@ def settle_process() -> None:
     gc.collect()
     gc.freeze()
     # Requests come in waves of hundreds of objects that go away together: looked at too soon, they are all alive.
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(20_000, 20, 50)
 
 
 def keep_house(now: datetime) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from tests.archive.conftest import MP3, MakeClip, archive_of, stored
 from tests.archive.host import FileHost
+from tracker import passes
 from tracker.archive.upkeep import archive_now
-from tracker.models import Clip, User
+from tracker.models import ArchivedFile, Clip, Membership, User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SONG = MP3 + bytes(3_000_000)
@@ -134,3 +136,53 @@ def test_a_part_costs_few_questions(signed_in: Client, clip: Clip, django_assert
     sound(signed_in, clip, Range="bytes=0-1")
     with django_assert_max_num_queries(4):
         sound(signed_in, clip, Range="bytes=0-1")
+
+
+def test_the_next_part_asks_the_database_nothing_and_says_the_same(
+    signed_in: Client, clip: Clip, django_assert_num_queries: Any
+) -> None:
+    first = sound(signed_in, clip, Range="bytes=1000-1999")
+    with django_assert_num_queries(0):
+        again = sound(signed_in, clip, Range="bytes=1000-1999")
+        other = sound(signed_in, clip, Range="bytes=2000-2499")
+    assert (first.status_code, body(first)) == (again.status_code, body(again)) == (206, SONG[1000:2000])
+    assert body(other) == SONG[2000:2500]
+    told = ["Content-Type", "Content-Range", "Content-Length", "Cache-Control", "ETag", "Accept-Ranges"]
+    told += ["X-Content-Type-Options", "Content-Security-Policy", "Strict-Transport-Security"]
+    assert [first.get(name) for name in told] == [again.get(name) for name in told]
+    assert "Cookie" in again["Vary"]
+
+
+def test_what_one_session_may_hear_is_nothing_to_another(signed_in: Client, clip: Clip, charlie: User) -> None:
+    assert sound(signed_in, clip, Range="bytes=0-9").status_code == 206
+    assert sound(Client(), clip, Range="bytes=0-9").status_code == 302
+    stranger = Client()
+    stranger.force_login(charlie, backend="django.contrib.auth.backends.ModelBackend")
+    assert sound(stranger, clip, Range="bytes=0-9").status_code == 404
+    assert signed_in.post(f"/clips/{clip.public_id}/sound/").status_code == 405
+
+
+def test_who_was_removed_hears_no_more_after_a_moment(
+    signed_in: Client, clip: Clip, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passes, "SECONDS", 0.3)
+    assert sound(signed_in, clip, Range="bytes=0-9").status_code == 206
+    Membership.objects.filter(user=alice).delete()
+    time.sleep(0.35)
+    assert sound(signed_in, clip, Range="bytes=0-9").status_code == 404
+
+
+def test_a_file_that_goes_away_meanwhile_is_looked_for_anew(signed_in: Client, clip: Clip, folder: Path) -> None:
+    assert sound(signed_in, clip, Range="bytes=0-9").status_code == 206
+    for path in stored(folder):
+        path.unlink()
+    # Then the provider's link is asked, which leads nowhere.
+    assert sound(signed_in, clip, Range="bytes=0-9").status_code == 502
+
+
+def test_only_so_many_decisions_are_remembered(monkeypatch: pytest.MonkeyPatch, rf: RequestFactory) -> None:
+    monkeypatch.setattr(passes, "MOST", 3)
+    file = ArchivedFile(kind="sound", digest="0" * 64, content_type="audio/mpeg", size=1)
+    for number in range(10):
+        passes.give(rf.get(f"/clips/{number}/sound/"), file)
+    assert len(passes._passes) == 3

@@ -12,11 +12,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from tracker import passes
 from tracker.cards import address, make_clip
 from tracker.media import cover_response, sound_response, video_response
 from tracker.middleware import PersonRequest
-from tracker.models import Act, Clip
-from tracker.models.archive import archive_of
+from tracker.models import Act, ArchivedFile, Clip
+from tracker.models.archive import archive_of, kept_file
 from tracker.permissions import require
 
 
@@ -43,7 +44,10 @@ def clip_card(request: PersonRequest, public_id: UUID) -> HttpResponse:
 
 @require_safe
 def clip_sound(request: PersonRequest, public_id: UUID) -> HttpResponseBase:
-    return sound_response(request, _find_file(request, public_id, "sound"))
+    clip = _find_file(request, public_id, "sound")
+    if file := kept_file(clip, ArchivedFile.Kind.SOUND):
+        passes.give(request, file)
+    return sound_response(request, clip)
 
 
 @require_safe
