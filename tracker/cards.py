@@ -31,8 +31,9 @@ from tracker.providers import ClipState, TaskStatus
 from tracker.standing import STILL_TRYING, Action, Standing, credential_standing, late_in, standing
 
 TINTS = 8
-"""How many gradients stand behind covers; ``clip.css`` names them."""
+"""How many gradients stand behind covers; ``tints.css`` names them."""
 LYRICS_START = QUOTE_START = 400
+WAVE_BARS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class ClipCard:
     """The stream, to fall back on, where ``sound`` is a finished file at the provider."""
     peaks: str
     """Where its outline is told, for a clip that is kept."""
+    wave: str
+    """The outline as the path of an SVG of 320 × 40; empty where there is none."""
     says: str
     """Why it cannot be heard, or not whole, in plain words."""
     is_bad: bool
@@ -135,7 +138,7 @@ def load_cards(tasks: Iterable[MusicTask], *, person_id: int | None, now: dateti
     rows = list(tasks)
     clips: dict[int, list[Clip]] = {task.pk: [] for task in rows}
     if rows:
-        loaded = Clip.objects.filter(task__in=list(clips)).select_related("archive").defer(*_CLIP_LESS)
+        loaded = Clip.objects.filter(task__in=list(clips)).select_related("archive__sound").defer(*_CLIP_LESS)
         for clip in loaded.order_by("task_id", "position", "pk"):
             clips[clip.task_id].append(clip)
     return [make_card(task, clips[task.pk], person_id=person_id, now=now) for task in rows]
@@ -283,6 +286,7 @@ def make_clip(
         sound=sound if may_play else "",
         stream=f"{file}?stream" if may_play and clip.stream_url and sound == file and not kept_here else "",
         peaks=address("clip_peaks", public_id) if kept_here else "",
+        wave=wave_path(clip.peaks) if kept_here else "",
         says=says,
         is_bad=is_bad,
         kept=kept,
@@ -294,6 +298,20 @@ def make_clip(
         lyrics=clip.lyrics if is_whole else "",
         description=clip.description if is_whole else "",
     )
+
+
+def wave_path(peaks: bytes) -> str:
+    """``WAVE_BARS`` bars, each as high as the loudest in its part of the sound, in a box of 5 × 40 for a bar."""
+    if not peaks:
+        return ""
+    loudest = max(peaks) or 1
+    bars = []
+    for number in range(WAVE_BARS):
+        start = number * len(peaks) // WAVE_BARS
+        part = peaks[start : max((number + 1) * len(peaks) // WAVE_BARS, start + 1)]
+        half = round(1 + 18 * max(part) / loudest, 1)
+        bars.append(f"M{number * 5 + 2.5} {20 - half:g}v{2 * half:g}")
+    return "".join(bars)
 
 
 def has_file(clip: Clip) -> bool:

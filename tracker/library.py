@@ -308,7 +308,9 @@ def load_library(shown: LibraryFilter, team: Team, *, now: datetime) -> LibraryP
 
 
 def _load_rows(added: Mapping[int, datetime], shown: LibraryFilter, now: datetime) -> list[LibraryRow]:
-    clips = Clip.objects.filter(task__removed_at=None).select_related("task__added_by", "archive").defer(*_UNSHOWN)
+    clips = (
+        Clip.objects.filter(task__removed_at=None).select_related("task__added_by", "archive__sound").defer(*_UNSHOWN)
+    )
     by_pk = clips.in_bulk(added)
     return [_row(by_pk[pk], added_at, shown, now) for pk, added_at in added.items() if pk in by_pk]
 

@@ -56,7 +56,7 @@ class TaskPage:
 
 def load_page(task: MusicTask, *, person_id: int | None, now: datetime) -> TaskPage:
     """Everything about ``task``, with a query for its clips and one for its events."""
-    clips = list(task.clips.select_related("archive"))
+    clips = list(task.clips.select_related("archive__sound"))
     card = make_card(task, clips, person_id=person_id, now=now, is_whole=True)
     shared = _shared_lyrics(card.clips)
     if shared:

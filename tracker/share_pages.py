@@ -22,7 +22,6 @@ from tracker.secrets import SealBrokenError
 from tracker.standing import Tone
 
 State = ShareLink.State
-WAVE_BARS = 64
 NAME_LENGTH, NAME_BYTES = 120, 240
 """Of a file's name: some systems count signs, others bytes."""
 
@@ -154,25 +153,11 @@ def _public_clip(link: ShareLink, clip: Clip, number: int, name: str, token: str
         cover=_address("public_cover", token, number) if card.cover else "",
         download=_address("public_download", token, number) if may_be_downloaded(link, clip) else "",
         download_label=_("Download %(title)s") % {"title": name},
-        wave=wave_path(clip.peaks) if card.sound else "",
+        wave=card.wave,
         says=_says(has_sound=bool(card.sound), waits=waits),
         lyrics=clip.lyrics if link.show_lyrics else "",
         prompt=clip.description if link.show_prompt else "",
     )
-
-
-def wave_path(peaks: bytes) -> str:
-    """``WAVE_BARS`` bars, each as high as the loudest in its part of the sound, in a box of 5 × 40 for a bar."""
-    if not peaks:
-        return ""
-    loudest = max(peaks) or 1
-    bars = []
-    for number in range(WAVE_BARS):
-        start = number * len(peaks) // WAVE_BARS
-        part = peaks[start : max((number + 1) * len(peaks) // WAVE_BARS, start + 1)]
-        half = round(1 + 18 * max(part) / loudest, 1)
-        bars.append(f"M{number * 5 + 2.5} {20 - half:g}v{2 * half:g}")
-    return "".join(bars)
 
 
 def _says(*, has_sound: bool, waits: bool) -> str:

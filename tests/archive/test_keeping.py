@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 import zlib
 from datetime import timedelta
@@ -73,6 +74,27 @@ def test_the_poller_keeps_what_it_sees_finish(signed_in: Client, folder: Path, r
     assert len(peaks.json()) > 100
     assert max(peaks.json()) == 255
     assert "max-age" in peaks["Cache-Control"]
+
+
+def test_the_card_shows_the_outline_and_a_plain_bar_where_there_is_none(
+    signed_in: Client, folder: Path, host: FileHost, make_clip: MakeClip
+) -> None:
+    clip = make_clip(host.add("/a.mp3", MP3))
+    archive_now(FAST, draws=False)
+    assert 'class="clip__line' in card(signed_in, clip)
+    stamp = MusicTask.objects.get().stamp
+    archive_now(FAST)
+    drawn = card(signed_in, clip)
+    assert "clip__line" not in drawn
+    path = re.search(r'class="clip__wave.*? d="([^"]+)"', drawn)
+    assert path is not None
+    assert path[1].count("M") == path[1].count("v") == 64
+    assert MusicTask.objects.get().stamp == stamp + 1
+    # A sound that no decoder reads has an empty outline, for good.
+    file = ArchivedFile.objects.get(kind="sound")
+    file.keep_outline(b"")
+    assert 'class="clip__line' in card(signed_in, clip)
+    assert MusicTask.objects.get().stamp == stamp + 1
 
 
 def test_polling_once_leaves_the_keeping_to_the_command(folder: Path, relay: Credential) -> None:

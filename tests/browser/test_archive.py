@@ -71,3 +71,13 @@ def test_a_kept_song_plays_and_seeks_when_its_provider_has_gone(
     expect(cover).to_be_visible()
     assert cover.evaluate("one => one.decode().then(() => [one.naturalWidth, one.naturalHeight])") == [128, 128]
     expect(page.locator(".clip__kept")).to_have_count(0)
+
+    # A press on the outline plays from there, and the outline shows how far it has come.
+    wave = page.locator(f"#clip-{clip.public_id} .clip__wave")
+    box = wave.bounding_box()
+    assert box is not None
+    wave.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    audio = "document.querySelector('#player audio')"
+    page.wait_for_function(f"() => !{audio}.paused && {audio}.currentTime > {duration / 2}")
+    assert page.evaluate(f"{audio}.currentTime") < duration / 2 + 5
+    assert 48 < float(wave.evaluate("one => one.style.getPropertyValue('--at')").rstrip("%")) < 70

@@ -17,6 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -279,7 +280,7 @@ class Archivist:
     async def _draw_all(self) -> None:
         while (file := await self._in_database(_pick_undrawn)) is not None:
             peaks = await self._draw(file)
-            await self._in_database(lambda: ArchivedFile.objects.filter(pk=file.pk).update(peaks=peaks))  # noqa: B023
+            await self._in_database(partial(file.keep_outline, peaks))
             self.counts["drawn"] += bool(peaks)
 
     async def _draw(self, file: ArchivedFile) -> bytes:

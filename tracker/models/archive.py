@@ -75,6 +75,13 @@ class ArchivedFile(models.Model):
         """Where it lies in the storage: ``sound/ab/abcdef….mp3``."""
         return f"{self.kind}/{self.digest[:2]}/{self.digest}.{_ENDINGS[self.content_type]}"
 
+    @transaction.atomic
+    def keep_outline(self, peaks: bytes) -> None:
+        """What was drawn of it, empty where nothing could be; a card that is looked at meanwhile shows it."""
+        ArchivedFile.objects.filter(pk=self.pk).update(peaks=peaks)
+        if peaks:
+            MusicTask.objects.filter(clips__archive__sound=self.pk).update(stamp=F("stamp") + 1)
+
     def thumbnail_name(self, size: int) -> str:
         """Where the cover lies as a square of ``size`` pixels."""
         return f"{self.kind}/{self.digest[:2]}/{self.digest}-{size}.webp"

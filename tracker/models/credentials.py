@@ -107,6 +107,10 @@ class Credential(models.Model):
     def __str__(self) -> str:
         return f"{self.label} …{self.last_four}"
 
+    def is_open_to(self, person_id: int | None) -> bool:
+        """Whether somebody of its team may track with it: their own, and what is lent."""
+        return self.owner_id == person_id or self.team_may_use
+
     def name_for(self, person_id: int | None) -> str:
         """What somebody reads it by: the last four characters are for its owner, to tell keys apart."""
         return str(self) if self.owner_id == person_id else self.label

@@ -55,11 +55,8 @@ def _render_board(
 ) -> HttpResponse:
     membership = require(request, Act.LOOK)
     credentials = _team_credentials(membership.team)
-    mine = [
-        one
-        for one in credentials
-        if (one.owner_id == request.user.pk or one.team_may_use) and one.state != one.State.DISABLED
-    ]
+    opened = [one for one in credentials if one.is_open_to(request.user.pk)]
+    mine = [one for one in opened if one.state != one.State.DISABLED]
     page = _load_page(shown, membership, now=timezone.now())
     counts = MusicTask.objects.shelf_counts(membership.team)
     context = {
@@ -72,7 +69,7 @@ def _render_board(
         "mine": mine,
         "chosen": _chosen_credential(request, form, mine),
         "providers": list(PROVIDERS),
-        "credentials": [one for one in credentials if one.owner_id == request.user.pk or one.team_may_use],
+        "credentials": opened,
         "people": _people(membership.team),
         "can_track": membership.may(Act.TRACK),
     }

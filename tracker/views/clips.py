@@ -23,7 +23,7 @@ from tracker.permissions import require
 
 def _find(request: PersonRequest, public_id: UUID) -> Clip:
     """A clip the person may see, or 404."""
-    clips = Clip.objects.visible_to(request.user, request.team).select_related("task__credential", "archive")
+    clips = Clip.objects.visible_to(request.user, request.team).select_related("task__credential", "archive__sound")
     return get_object_or_404(clips.defer("task__lyrics_text"), public_id=public_id)
 
 

@@ -61,6 +61,8 @@ function name(clip) {
   showWave(clip);
 }
 
+const PLACE = ".clip__wave, .clip__line";
+
 // The card of the clip in the player shows it; a swap may have brought a card that does not know.
 function mark(share) {
   for (const one of document.querySelectorAll("[data-clip].is-current")) if (one.dataset.clip !== sound.clip.id) unmark(one);
@@ -71,10 +73,10 @@ function mark(share) {
   card.classList.toggle("is-loading", sound.waits !== "");
   const play = card.querySelector("[data-play]");
   if (play) set(play, "aria-pressed", String(sound.plays));
-  card.querySelector(".clip__line")?.style.setProperty("--at", `${share * 100}%`);
+  card.querySelector(PLACE)?.style.setProperty("--at", `${share * 100}%`);
 }
 function unmark(card) {
   card.classList.remove("is-current", "is-playing", "is-loading");
   card.querySelector("[data-play]")?.setAttribute("aria-pressed", "false");
-  card.querySelector(".clip__line")?.style.removeProperty("--at");
+  card.querySelector(PLACE)?.style.removeProperty("--at");
 }

@@ -72,12 +72,22 @@ function inside(place, selector) {
 }
 const picked = (place, selector) => inside(place, selector).filter((card) => card.querySelector("[data-pick]:checked") ?? card.closest("[data-pick-row]")?.querySelector("[data-pick]:checked"));
 
-function pressCard(card) {
+function pressCard(card, at) {
   const clip = read(card);
-  if (sound.clip?.id === clip.id && !sound.why) { sound.toggle(); return; }
+  if (sound.clip?.id === clip.id && !sound.why) {
+    if (at === undefined) { sound.toggle(); return; }
+    sound.seek(at);
+    sound.play();
+    return;
+  }
   if (!queue.isOwn) queue.set(cards().map(read));
   else if (!queue.has(clip.id)) queue.insert(clip, { after: sound.clip?.id });
-  play(clip);
+  play(clip, { at });
+}
+// A press on the outline plays from there; for the keyboard the player has a slider.
+function pressWave(wave, { clientX }) {
+  const card = wave.closest("[data-clip]"), { left, width } = wave.getBoundingClientRect();
+  pressCard(card, ((clientX - left) / width) * (Number(card.dataset.seconds) || 0));
 }
 function playThese(list, { isOwn }) {
   if (!list.length) { say(words.nothing); return; }
@@ -93,7 +103,9 @@ function addThese(list) {
 document.addEventListener("click", (event) => {
   const at = (name) => event.target.closest(`[${name}]`);
   const card = at("data-play")?.closest("[data-clip]");
+  const wave = event.target.closest("[data-sound] .clip__wave");
   if (card) pressCard(card);
+  else if (wave) pressWave(wave, event);
   else if (at("data-play-all")) playThese(inside(at("data-play-all"), at("data-play-all").dataset.playAll), { isOwn: false });
   else if (at("data-play-picked")) playThese(picked(at("data-play-picked"), at("data-play-picked").dataset.playPicked), { isOwn: true });
   else if (at("data-queue-add")) addThese(inside(at("data-queue-add"), at("data-queue-add").dataset.queueAdd));
