@@ -34,6 +34,8 @@ TINTS = 8
 """How many gradients stand behind covers; ``tints.css`` names them."""
 LYRICS_START = QUOTE_START = 400
 WAVE_BARS = 64
+MOST_QUEUED = 500
+"""Songs in a player's queue; ``queue.js`` has the same limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +314,19 @@ def wave_path(peaks: bytes) -> str:
         half = round(1 + 18 * max(part) / loudest, 1)
         bars.append(f"M{number * 5 + 2.5} {20 - half:g}v{2 * half:g}")
     return "".join(bars)
+
+
+def queue_items(clips: Iterable[Clip]) -> list[dict[str, object]]:
+    """What a player needs to know of songs that are on another page; the rest it asks for when their turn comes."""
+    return [
+        {
+            "id": str(clip.public_id),
+            "title": clip.title or clip.task.title or _("Untitled"),
+            "task": address("task", str(clip.task.public_id)),
+            "number": str(clip.position + 1),
+        }
+        for clip in clips
+    ]
 
 
 def has_file(clip: Clip) -> bool:

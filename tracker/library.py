@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from tracker.cards import ClipCard, address, age, make_clip
+from tracker.cards import MOST_QUEUED, ClipCard, address, age, make_clip
 from tracker.keyset import turn_page
 from tracker.models import Clip, LibraryEntry, Team
 from tracker.models.search import MOST_FOUND, LibraryEntryQuerySet, asked_words, facet
@@ -305,6 +305,14 @@ def load_library(shown: LibraryFilter, team: Team, *, now: datetime) -> LibraryP
         earlier=shown.query(before=Place(*found[0][:2])) if found and has_earlier else "",
         looked_through=MOST_FOUND if is_cut else 0,
     )
+
+
+def load_queue(shown: LibraryFilter, team: Team) -> list[Clip]:
+    """The songs of all pages of ``shown`` that can be heard, in its order; as many as a player's queue takes."""
+    entries, _known, _is_cut = shown.narrow(LibraryEntry.objects.of_team(team), team)
+    pks = list(replace(shown, after=None, before=None).turn(entries).values_list("pk", flat=True)[:MOST_QUEUED])
+    found = Clip.objects.filter(task__removed_at=None).audible().for_queue().in_bulk(pks)
+    return [found[pk] for pk in pks if pk in found]
 
 
 def _load_rows(added: Mapping[int, datetime], shown: LibraryFilter, now: datetime) -> list[LibraryRow]:

@@ -22,6 +22,7 @@ from tracker.views import (
 
 urlpatterns = [
     path("", board.board, name="board"),
+    path("queue/", board.board_queue, name="board_queue"),
     path("refresh/", board.board_refresh, name="board_refresh"),
     path("track/", board.track_tasks, name="track_tasks"),
     path("track/preview/", board.track_preview, name="track_preview"),
@@ -39,6 +40,7 @@ urlpatterns = [
     path("clips/<uuid:public_id>/card/", clips.clip_card, name="clip_card"),
     path("clips/<uuid:public_id>/download/", library.clip_download, name="clip_download"),
     path("library/", library.library, name="library"),
+    path("library/queue/", library.library_queue, name="library_queue"),
     path("credentials/", credentials.credentials, name="credentials"),
     path("credentials/add/", credentials.credential_add, name="credential_add"),
     path("credentials/test/", credentials.credential_test, name="credential_test"),

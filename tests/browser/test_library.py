@@ -12,6 +12,7 @@ from tests.browser.conftest import SignIn
 from tests.browser.test_pages import is_clean
 from tests.conftest import make_credential
 from tests.models.test_search import list_songs
+from tracker.library import PAGE_SIZE
 from tracker.models import Clip, Credential, Team, User
 
 SONGS = [
@@ -78,6 +79,27 @@ def test_the_selected_songs_are_played_one_after_the_other(sign_in: SignIn, alic
     expect(page.locator("#songs [data-clip].is-playing")).to_have_attribute("data-clip", last or "")
     page.get_by_role("button", name="Clear selection").click()
     expect(page.get_by_role("button", name="Play all")).to_be_visible()
+
+
+QUEUED = """() => { const name = Object.keys(localStorage).find(name => name.startsWith("musicboard.queue."));
+    return name ? JSON.parse(localStorage[name]).items.map(one => one.title) : []; }"""
+
+
+def test_play_all_queues_the_other_pages_too(sign_in: SignIn, team: Team, alice: User, relay: Credential) -> None:
+    others = make_credential(team, alice, base_url="https://relay.example.com")
+    list_songs(others, [{"title": f"Old {number:02}"} for number in range(PAGE_SIZE + 6)])
+    page = sign_in(alice)
+    page.get_by_label("Paste task ids").fill(f"done-{uuid4().hex[:8]}")
+    page.get_by_role("button", name="Track").click()
+    expect(page.get_by_label("Paste task ids")).to_have_value("")
+    page.get_by_role("link", name="Library").click()
+    expect(page.locator("#songs .clip")).to_have_count(PAGE_SIZE)
+    page.get_by_role("button", name="Play all").click()
+    page.wait_for_function("() => document.querySelector('#player audio').currentTime > 0.2")
+    page.wait_for_function(f"() => ({QUEUED})().length === {PAGE_SIZE + 8}")
+    queued = page.evaluate(QUEUED)
+    assert queued[2:] == [f"Old {number:02}" for number in reversed(range(PAGE_SIZE + 6))]
+    assert page.evaluate("document.querySelector('#player audio').paused") is False
 
 
 def test_a_song_is_downloaded_under_its_name(sign_in: SignIn, alice: User, relay: Credential) -> None:

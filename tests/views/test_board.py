@@ -14,7 +14,7 @@ from django.utils.html import strip_tags
 
 from tests.conftest import make_credential
 from tracker.cards import short_key, short_uuid, thin
-from tracker.forms import BoardFilter
+from tracker.forms import PAGE_SIZE, BoardFilter
 from tracker.models import Clip, Credential, Membership, MusicTask, Role, TaskText, Team, User
 from tracker.models.credentials import Hold
 from tracker.models.tasks import Ended, Shelf
@@ -446,3 +446,23 @@ def test_who_waits_for_the_first_answer_is_told_after_a_while(signed_in: Client,
     html = page(signed_in)
     assert "<b>No answer yet, still trying.</b>" in html
     assert "data-late" not in html
+
+
+def test_play_all_goes_on_beyond_the_page(signed_in: Client, credential: Credential, charlie: User) -> None:
+    for number in range(PAGE_SIZE + 2):
+        make_task(credential, f"id-{number:06}", clips=1, status="succeeded", ended="final", shelf="done")
+    running = make_task(credential, "id-running", clips=2)
+    assert 'data-play-more="/queue/?state=done"' in page(signed_in, "?state=done")
+    assert "data-play-more" not in page(signed_in, "?state=running")
+    told = signed_in.get("/queue/").json()["items"]
+    assert [one["number"] for one in told[:3]] == ["1", "2", "1"]
+    assert told[0]["task"] == f"/tasks/{running.public_id}/"
+    assert len(told) == PAGE_SIZE + 4
+    # From any page of a filter: all of the filter, and what cannot be heard left out.
+    Clip.objects.filter(task=running, position=0).update(audio_url="")
+    assert len(signed_in.get(f"/queue/?before={running.pk}").json()["items"]) == PAGE_SIZE + 3
+    assert len(signed_in.get("/queue/?state=done").json()["items"]) == PAGE_SIZE + 2
+    Membership.objects.create(team=Team.objects.create(name="Other"), user=charlie)
+    stranger = Client()
+    stranger.force_login(charlie, backend="django.contrib.auth.backends.ModelBackend")
+    assert stranger.get("/queue/").json() == {"items": []}

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from tests.conftest import make_credential
 from tests.models.test_search import list_songs
 from tests.views.test_board import make_task
+from tracker import library
 from tracker.library import PAGE_SIZE, LibraryFilter
 from tracker.models import (
     ArchivedFile,
@@ -367,3 +368,37 @@ def test_play_all_and_selecting_need_no_script(signed_in: Client, credential: Cr
     assert text.count("data-pick-row") == 2
     assert text.count('<audio class="clip__native"') == 2
     assert titles(page(signed_in, f"?pick={first.public_id}")) == ["a"]
+
+
+def test_play_all_goes_on_beyond_the_page(
+    signed_in: Client, credential: Credential, charlie: User, django_assert_max_num_queries: Any
+) -> None:
+    songs = [{"title": f"T{number:03}", "tags": "odd" if number % 2 else "even"} for number in range(PAGE_SIZE + 5)]
+    list_many(credential, songs)
+    assert 'data-play-more="/library/queue/?sort=title"' in page(signed_in, "?sort=title")
+    assert "data-play-more" not in page(signed_in, "?q=T001")
+    with django_assert_max_num_queries(8):
+        told = signed_in.get("/library/queue/?sort=title").json()["items"]
+    assert [one["title"] for one in told] == [song["title"] for song in songs]
+    first = Clip.objects.get(title="T000")
+    assert told[0] == {
+        "id": str(first.public_id), "title": "T000", "task": f"/tasks/{first.task.public_id}/", "number": "1",
+    }  # fmt: skip
+    later = html.unescape(link(page(signed_in, "?sort=title&q=odd"), "next")) or "?sort=title&q=odd"
+    assert len(signed_in.get(f"/library/queue/{later}").json()["items"]) == len(songs) // 2
+    # What cannot be heard is not queued.
+    Clip.objects.filter(title="T001").update(audio_url="", stream_url="")
+    assert len(signed_in.get("/library/queue/").json()["items"]) == len(songs) - 1
+    Membership.objects.create(team=Team.objects.create(name="Other"), user=charlie)
+    stranger = Client()
+    stranger.force_login(charlie, backend=BACKEND)
+    assert stranger.get("/library/queue/").json() == {"items": []}
+
+
+def test_a_queue_takes_no_more_than_its_limit(
+    signed_in: Client, credential: Credential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "MOST_QUEUED", 3)
+    list_songs(credential, [{"title": str(number)} for number in range(5)])
+    told = signed_in.get("/library/queue/?sort=title").json()["items"]
+    assert [one["title"] for one in told] == ["0", "1", "2"]

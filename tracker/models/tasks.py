@@ -390,6 +390,16 @@ class ClipQuerySet(models.QuerySet["Clip"]):
             return self.none()
         return self.filter(task__team=team, task__team__memberships__user=user, task__removed_at=None)
 
+    def audible(self) -> Self:
+        """Clips of which something can be heard: kept, finished at the provider, or still streaming."""
+        return self.exclude(audio_url="", stream_url="", archive__sound=None)
+
+    def for_queue(self) -> Self:
+        """With what a player's queue tells of them."""
+        return self.select_related("task").only(
+            "public_id", "title", "position", "task__public_id", "task__title", "task__team_id"
+        )
+
 
 class Clip(models.Model):
     """One song of a task. ``audio_url`` is a finished file, ``stream_url`` still streams."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from csp.decorators import csp_exempt
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -20,12 +20,21 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from tracker.cards import TaskCard, load_banners, load_cards, long_uuid, short_key, thin
+from tracker.cards import (
+    MOST_QUEUED,
+    TaskCard,
+    load_banners,
+    load_cards,
+    long_uuid,
+    queue_items,
+    short_key,
+    thin,
+)
 from tracker.checking import check_now
 from tracker.forms import PAGE_SIZE, BoardFilter, TrackForm
 from tracker.keyset import turn_page
 from tracker.middleware import PersonRequest
-from tracker.models import Act, Activity, Credential, Membership, MusicTask, Team, User
+from tracker.models import Act, Activity, Clip, Credential, Membership, MusicTask, Team, User
 from tracker.models.tasks import COUNTED_AT_MOST, MusicTaskQuerySet, Shelf
 from tracker.pages import load_page
 from tracker.pasting import MAX_IDS, Pasted, read_pasted
@@ -102,6 +111,17 @@ def _load_page(shown: BoardFilter, membership: Membership, *, now: datetime) -> 
         newer=shown.query(after=rows[0].pk) if rows and has_newer else "",
         newest=rows[0].pk if rows and shown.is_plain else 0,
     )
+
+
+@require_safe
+@never_cache
+def board_queue(request: PersonRequest) -> JsonResponse:
+    """The songs of all pages of a filter, for a player that plays on beyond the page."""
+    membership = require(request, Act.LOOK)
+    shown = replace(BoardFilter.read(request.GET), before=None, after=None)
+    tasks = shown.apply(MusicTask.objects.of_team(membership.team)).values("pk")
+    clips = Clip.objects.filter(task__in=tasks).audible().for_queue().order_by("-task_id", "position", "pk")
+    return JsonResponse({"items": queue_items(clips[:MOST_QUEUED])})
 
 
 def _team_credentials(team: Team) -> list[Credential]:

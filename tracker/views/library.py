@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -13,7 +13,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
-from tracker.library import ARCHIVED, LENGTHS, SORTS, VIEWS, LibraryFilter, choices, load_library
+from tracker.cards import queue_items
+from tracker.library import ARCHIVED, LENGTHS, SORTS, VIEWS, LibraryFilter, choices, load_library, load_queue
 from tracker.middleware import PersonRequest
 from tracker.models import Act, Clip, LibraryEntry, Team, User
 from tracker.permissions import require
@@ -44,6 +45,14 @@ def library(request: PersonRequest) -> HttpResponse:
         "can_track": membership.may(Act.TRACK),
     }
     return render(request, "tracker/library.html", context)
+
+
+@require_safe
+@never_cache
+def library_queue(request: PersonRequest) -> JsonResponse:
+    """All songs of a filter, for a player that plays on beyond the page."""
+    membership = require(request, Act.LOOK)
+    return JsonResponse({"items": queue_items(load_queue(LibraryFilter.read(request.GET), membership.team))})
 
 
 def _people(team: Team) -> list[User]:

@@ -94,6 +94,11 @@ function playThese(list, { isOwn }) {
   queue.set(list.map(read), { isOwn });
   play(queue.items[0]);
 }
+// What stands on the page begins at once; the filter's other pages come into the queue when they are told.
+async function playOn(address) {
+  const answer = await fetch(address).catch(() => null), told = answer?.ok ? await answer.json().catch(() => null) : null;
+  if (told?.items.length && !queue.isOwn) queue.set(told.items);
+}
 function addThese(list) {
   const count = queue.add(list.map(read));
   player.hidden = false;
@@ -106,7 +111,11 @@ document.addEventListener("click", (event) => {
   const wave = event.target.closest("[data-sound] .clip__wave");
   if (card) pressCard(card);
   else if (wave) pressWave(wave, event);
-  else if (at("data-play-all")) playThese(inside(at("data-play-all"), at("data-play-all").dataset.playAll), { isOwn: false });
+  else if (at("data-play-all")) {
+    const { playAll, playMore } = at("data-play-all").dataset;
+    playThese(inside(at("data-play-all"), playAll), { isOwn: false });
+    if (playMore) playOn(playMore);
+  }
   else if (at("data-play-picked")) playThese(picked(at("data-play-picked"), at("data-play-picked").dataset.playPicked), { isOwn: true });
   else if (at("data-queue-add")) addThese(inside(at("data-queue-add"), at("data-queue-add").dataset.queueAdd));
   else if (at("data-queue-picked")) addThese(picked(at("data-queue-picked"), at("data-queue-picked").dataset.queuePicked));
