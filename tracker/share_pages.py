@@ -42,6 +42,8 @@ class PublicClip:
     tint: int
     sound: str
     """Addresses under the token; empty where there is none."""
+    stream: str
+    """The stream, to fall back on, where ``sound`` is a finished file at the provider."""
     cover: str
     download: str
     download_label: str
@@ -141,6 +143,7 @@ def _common(texts: Sequence[str]) -> str:
 def _public_clip(link: ShareLink, clip: Clip, number: int, name: str, token: str) -> PublicClip:
     card = make_clip(link.task, clip, url="")
     waits = link.task.is_live and not card.sound
+    sound = _address("public_sound", token, number)
     return PublicClip(
         number=number,
         name=name,
@@ -149,7 +152,8 @@ def _public_clip(link: ShareLink, clip: Clip, number: int, name: str, token: str
         length=card.length,
         seconds=int(clip.duration_seconds or 0),
         tint=card.tint,
-        sound=_address("public_sound", token, number) if card.sound else "",
+        sound=sound + ("?stream" if card.sound.endswith("?stream") else "") if card.sound else "",
+        stream=f"{sound}?stream" if card.stream else "",
         cover=_address("public_cover", token, number) if card.cover else "",
         download=_address("public_download", token, number) if may_be_downloaded(link, clip) else "",
         download_label=_("Download %(title)s") % {"title": name},

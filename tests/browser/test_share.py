@@ -14,6 +14,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from tests.browser.conftest import SignIn
 from tests.browser.test_pages import is_clean
+from tests.browser.test_player import control
 from tests.views.test_board import make_task
 from tracker.demo.running import DemoServer
 from tracker.models import Clip, Credential, MusicTask, ShareLink, User
@@ -108,6 +109,42 @@ def test_a_song_appears_and_another_one_plays_on(phone: Page, share: Share, task
     expect(phone.locator("#clip-1")).to_have_class("version is-current is-playing")
     expect(phone.locator("#lyrics[open]")).to_have_count(0)
     expect(phone.locator("#refresher")).to_have_count(0)
+
+
+def test_a_song_that_is_still_made_moves_on_to_its_file_at_the_same_place(
+    phone: Page, share: Share, relay: Credential, demo: DemoServer, poll: Callable[[], None]
+) -> None:
+    task_id = f"half-{uuid4().hex[:8]}"
+    MusicTask.objects.track(team=relay.team, credential=relay, task_ids=[task_id], added_by=None, now=timezone.now())
+    poll()
+    phone.goto(share(MusicTask.objects.get(task_id=task_id)))
+    number = phone.locator("[data-sound$='?stream']").get_attribute("data-number")
+    phone.locator(f"#clip-{number} [data-choose]").click()
+    hears(phone, 1)
+    control(demo, force={task_id: "done"})
+    MusicTask.objects.filter(task_id=task_id).update(next_poll_at=timezone.now())
+    poll()
+    source = "document.getElementById('sound').src"
+    phone.wait_for_function(f"() => !{source}.endsWith('?stream')", timeout=15_000)
+    hears(phone, 2)
+    expect(phone.locator(f"#clip-{number}.is-playing")).to_have_count(1)
+    control(demo, reset=True)
+
+
+def test_what_cannot_be_played_says_so_and_is_tried_again(
+    phone: Page, share: Share, task: MusicTask, complaints: list[str]
+) -> None:
+    addresses = dict(task.clips.values_list("pk", "audio_url"))
+    Clip.objects.update(audio_url="http://127.0.0.1:9/gone.mp3")
+    phone.goto(share())
+    phone.locator("[data-toggle]").click()
+    expect(phone.locator("[data-says]")).to_have_text("This song cannot be played right now. Try again later.")
+    for pk, address in addresses.items():
+        Clip.objects.filter(pk=pk).update(audio_url=address)
+    phone.locator("[data-toggle]").click()
+    hears(phone, 0.3)
+    expect(phone.locator("[data-says]")).to_have_text("")
+    complaints[:] = [one for one in complaints if "404" not in one]
 
 
 def test_a_password_lets_in_after_one_mistake(phone: Page, share: Share, complaints: list[str]) -> None:

@@ -5,7 +5,6 @@ const known = new Map();
 
 export const element = (id) => document.getElementById(`clip-${id}`);
 export const cards = (root = document) => Array.from(root.querySelectorAll("[data-clip][data-sound]"));
-export const isStream = (address) => address.endsWith("?stream");
 
 export function read({ dataset: d }) {
   const clip = {

@@ -1,17 +1,18 @@
 // The player: one sound at a time, outside everything that is swapped.
 import { announce, audio, button, fill, keep, kept, part, player, say, words } from "./parts.js";
-import { ask, cards, element, find, isStream, read } from "./clips.js";
+import { ask, cards, element, find, read } from "./clips.js";
 import { seeking, show } from "./look.js";
 import { setUpKeys } from "./keys.js";
 import { setUpMediaSession } from "./media_session.js";
 import { openingMoment } from "./moment.js";
 import { setUpPanel } from "./queue_panel.js";
 import { queue } from "./queue.js";
-import { sound } from "./sound.js";
+import { isStream, sound } from "./sound.js";
 
 const MEMORY = `musicboard.player.${words.person}`;
 const STREAM_LOOK_MS = 8000;
 let compares = false, isAuto = false;
+sound.ask = ask;
 
 // -- From clip to clip
 

@@ -29,6 +29,8 @@ export function clock(seconds) {
   return hours ? `${hours}:${rest}` : rest;
 }
 
+// A frame of another site may not even look at it.
+export const store = (() => { try { return localStorage; } catch { return null; } })();
 // What a browser keeps may be closed to us, full, or spoiled: the player works without it.
 export function kept(storage, key, otherwise) {
   try { return JSON.parse(storage.getItem(key)) ?? otherwise; } catch { return otherwise; }

@@ -1,13 +1,15 @@
 // The one sound: which file plays, how far it is, and what is tried when it does not come.
-import { audio, kept, keep, tell, words } from "./parts.js";
-import { ask, isStream } from "./clips.js";
+import { audio, kept, keep, store, tell, words } from "./parts.js";
 
 const LOUDNESS = "musicboard.volume", PACE = "musicboard.speed";
 const SLOW_AFTER = 300, VERY_SLOW_AFTER = 8000;
 let source = "", wasRetried = false, tried = new Set(), wanted = null, plays = false, last = 0, slowSince = 0;
 
+export const isStream = (address) => address.endsWith("?stream");
+
 export const sound = {
   clip: null,
+  ask: null, // (id) → { clip, why }: the clip as the server tells it now, set by whoever knows where
   why: "", // it cannot be heard
   get plays() { return plays && !audio.ended; },
   get position() { return wanted ?? audio.currentTime; },
@@ -57,9 +59,9 @@ export const sound = {
   },
 
   get speed() { return audio.defaultPlaybackRate; },
-  set speed(rate) { audio.defaultPlaybackRate = audio.playbackRate = rate; keep(localStorage, PACE, rate); },
+  set speed(rate) { audio.defaultPlaybackRate = audio.playbackRate = rate; keep(store, PACE, rate); },
   get volume() { return audio.volume; },
-  set volume(share) { audio.volume = share; audio.muted = share === 0; keep(localStorage, LOUDNESS, Math.round(share * 100)); tell("show"); },
+  set volume(share) { audio.volume = share; audio.muted = share === 0; keep(store, LOUDNESS, Math.round(share * 100)); tell("show"); },
 };
 
 function open(address, at, starts) {
@@ -87,7 +89,7 @@ function handOver(file) {
   ahead.addEventListener("error", () => tried.delete(file), { once: true });
 }
 
-const told = (id) => ask(id).catch(() => ({ clip: null, why: words.lost }));
+const told = (id) => sound.ask(id).catch(() => ({ clip: null, why: words.lost }));
 
 function fail(why) {
   plays = false;
@@ -146,5 +148,5 @@ document.addEventListener("play", (event) => {
   for (const other of document.querySelectorAll("audio, video")) if (other !== event.target) other.pause();
 }, true);
 
-audio.volume = Math.min(Math.max(kept(localStorage, LOUDNESS, 100) / 100, 0), 1);
-audio.defaultPlaybackRate = audio.playbackRate = [0.75, 1, 1.25, 1.5, 1.75, 2].find((rate) => rate === kept(localStorage, PACE, 1)) ?? 1;
+audio.volume = Math.min(Math.max(kept(store, LOUDNESS, 100) / 100, 0), 1);
+audio.defaultPlaybackRate = audio.playbackRate = [0.75, 1, 1.25, 1.5, 1.75, 2].find((rate) => rate === kept(store, PACE, 1)) ?? 1;
