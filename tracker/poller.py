@@ -15,6 +15,7 @@ import os
 import random
 import secrets
 import socket
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -60,7 +61,7 @@ CLAIM_SIZE = 1000
 READ_SIZE = 50
 """Answers that are read together: one by one, each would find nothing of it left in the processor's caches."""
 WRITE_SIZE = 600
-WRITE_AFTER_SECONDS = 0.1
+WRITE_AFTER_SECONDS = 0.2
 """How long an answer waits for company while others are on their way: a few cost as much to write as hundreds."""
 LOOK_AGAIN_SECONDS = 0.02
 IDLE_SECONDS = 0.5
@@ -438,6 +439,8 @@ def settle_process() -> None:
     gc.freeze()
     # Requests come in waves of hundreds of objects that go away together: looked at too soon, they are all alive.
     gc.set_threshold(20_000, 20, 50)
+    # The database thread works in the pauses that a busy loop makes by itself; it need not press for more.
+    sys.setswitchinterval(0.02)
 
 
 def keep_house(now: datetime) -> None:
