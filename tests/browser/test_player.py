@@ -203,6 +203,22 @@ def test_the_queue_is_arranged_by_keyboard_and_survives_a_reload(
     expect(page.locator("[data-player-count]")).to_have_text("")
 
 
+def test_the_queue_is_arranged_by_dragging(sign_in: SignIn, alice: User, relay: Credential) -> None:
+    page = sign_in(alice)
+    track(page, new_id(), new_id())
+    for number in range(3):
+        page.locator(".clip__queue").nth(number).click()
+    page.locator("[data-player-do='queue']").click()
+    rows = page.locator(".queue__row")
+    before = rows.evaluate_all("all => all.map(one => one.dataset.id)")
+    assert len(before) == 3
+    rows.nth(0).drag_to(rows.nth(2))
+    expect(rows.nth(2)).to_have_attribute("data-id", before[0])
+    assert rows.evaluate_all("all => all.map(one => one.dataset.id)") == [before[1], before[2], before[0]]
+    rows.nth(2).drag_to(rows.nth(1))
+    assert rows.evaluate_all("all => all.map(one => one.dataset.id)") == [before[1], before[0], before[2]]
+
+
 def test_a_clip_of_another_page_is_played_from_the_queue(sign_in: SignIn, alice: User, relay: Credential) -> None:
     page = sign_in(alice)
     track(page, new_id())
