@@ -266,23 +266,29 @@ class Poller:
         while lane.queue and not self._stop.is_set():
             job, start_by = lane.queue.popleft()
             try:
-                if time.monotonic() > start_by or self._is_paused(job.access):
-                    self._held -= len(job.claims)
-                elif len(job.claims) == 1:
-                    self._receive(job, await ask_one(job.access, job.claims[0].task_id, client))
-                else:
-                    await self._run(job, client)
-            except BaseException as fault:
-                self._held -= len(job.claims)
-                if not isinstance(fault, Exception):
-                    raise
-                # A fault of ours must not end the worker; the claims come back with their leases.
-                log.exception("a check of %s could not be made", job.access.provider.slug)
+                await self._ask(job, client, start_by)
             finally:
                 lane.held -= len(job.claims)
 
-    async def _run(self, job: Job, client: Outbound) -> None:
-        answers = await run_job(job, client)
+    async def _ask(self, job: Job, client: Outbound, start_by: float) -> None:
+        """Ask for one job, and take what comes; where nothing does, the claims come back with their leases."""
+        came: RawAnswer | ProviderError | list[Answer] | None = None
+        try:
+            if time.monotonic() <= start_by and not self._is_paused(job.access):
+                is_single = len(job.claims) == 1
+                came = await (ask_one(job.access, job.claims[0].task_id, client) if is_single else run_job(job, client))
+        except Exception:
+            # A fault of ours must not end the worker.
+            log.exception("a check of %s could not be made", job.access.provider.slug)
+        finally:
+            if came is None:
+                self._held -= len(job.claims)
+        if isinstance(came, list):
+            self._take_batch(job, came)
+        elif came is not None:
+            self._receive(job, came)
+
+    def _take_batch(self, job: Job, answers: list[Answer]) -> None:
         self._held -= len(job.claims) - len(answers)
         if job.answers_batches not in (None, job.access.answers_batches):
             self._learned.append(job)
