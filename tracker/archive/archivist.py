@@ -16,6 +16,7 @@ import tempfile
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -301,10 +302,15 @@ def settle(batch: list[tuple[ArchiveClaim, Outcome]]) -> set[int]:
     """Write down what was brought, and what became of the claims; returns the clips of those that were still ours."""
     now = timezone.now()
     rows = write_down([file for _, outcome in batch for file in outcome.files.values()], now)
-    for _, outcome in batch:
-        for name, file in outcome.files.items():
-            setattr(outcome, name, rows[file.kind, file.digest])
-    return ClipArchive.objects.settle(batch, now)
+
+    def row(file: ArchivedFile | None) -> ArchivedFile | None:
+        return rows[file.kind, file.digest] if file else None
+
+    # The outcomes themselves stay as they are: where the database does not take it, the same batch comes again.
+    settled = [
+        (claim, replace(one, sound=row(one.sound), cover=row(one.cover), video=row(one.video))) for claim, one in batch
+    ]
+    return ClipArchive.objects.settle(settled, now)
 
 
 def write_down(files: list[ArchivedFile], now: datetime) -> dict[tuple[str, str], ArchivedFile]:

@@ -316,17 +316,17 @@ class ClipArchive(models.Model):
     def take(self, outcome: Outcome, now: datetime) -> bool:
         """What an archiver brought: files stay, a failure is tried again later. Writes nothing; true if the card
         says something else then."""
-        before = self._visible_state()
         fields: dict[str, Any] = {"lease": None, "due_at": None, **outcome.files}
         if outcome.sound is not None:
             fields |= {"state": self.State.KEPT, "kept_at": now, "pruned_at": None}
-        fields |= self._troubles(outcome, now)
+        return self._set(fields | self._troubles(outcome, now))
+
+    def _set(self, fields: dict[str, Any]) -> bool:
+        """True if the card says something else then."""
+        before = self.state, self.problem, self.cover_id
         for name, value in fields.items():
             setattr(self, name, value)
-        return self._visible_state() != before
-
-    def _visible_state(self) -> tuple[object, ...]:
-        return self.state, self.problem, self.cover_id
+        return (self.state, self.problem, self.cover_id) != before
 
     def _troubles(self, outcome: Outcome, now: datetime) -> dict[str, Any]:
         """Problem, tries and the next one."""
@@ -358,11 +358,9 @@ class ClipArchive(models.Model):
 
     def _change(self, **fields: Any) -> None:
         """Write ``fields``; where the card says something else then, its task's stamp changes."""
-        before = self._visible_state()
-        for name, value in fields.items():
-            setattr(self, name, value)
+        is_seen = self._set(fields)
         type(self).objects.filter(pk=self.pk).update(**fields)
-        if self._visible_state() != before:
+        if is_seen:
             MusicTask.objects.filter(clips=self.pk).update(stamp=F("stamp") + 1)
 
 
