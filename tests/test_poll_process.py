@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -21,7 +20,6 @@ from tracker.demo.running import DemoServer
 from tracker.models import Credential, MusicTask
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def database_url() -> str:
@@ -33,22 +31,28 @@ def database_url() -> str:
 
 
 @contextmanager
-def poll_process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    environment = os.environ | {
+def manage_process(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """``manage.py`` in a process of its own, with the test's own database."""
+    told = {
         "DJANGO_SETTINGS_MODULE": "musicboard.settings",
         "DATA_DIR": str(settings.DATA_DIR),
         "DATABASE_URL": database_url(),
         "OUTBOUND_ALLOW_NETS": "127.0.0.0/8",
     }
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "poll", *arguments],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [sys.executable, "manage.py", *arguments],
+        cwd=settings.BASE_DIR, env=os.environ | told | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True,
     )  # fmt: skip
     try:
         yield process
     finally:
         process.kill()
         process.communicate(timeout=10)
+
+
+def poll_process(*arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return manage_process("poll", *arguments)
 
 
 def test_poll_once_asks_for_what_is_due_and_ends(relay: Credential) -> None:

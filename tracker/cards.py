@@ -9,7 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from uuid import UUID
 from zlib import crc32
 
@@ -266,7 +266,7 @@ def make_clip(
     says, is_bad, may_play = _clip_says(task, clip)
     kept, may_keep = _kept_says(clip, now or timezone.now())
     public_id = mark_safe(str(clip.public_id))  # noqa: S308
-    title = clip.title or task.title or _("Untitled")
+    title = clip_title(clip, task)
     number = clip.position + 1
     kept_here = is_kept(clip)
     file = address("clip_sound", public_id)
@@ -302,6 +302,11 @@ def make_clip(
     )
 
 
+def clip_title(clip: Clip, task: MusicTask) -> str:
+    return clip.title or task.title or _("Untitled")
+
+
+@lru_cache(maxsize=2000)
 def wave_path(peaks: bytes) -> str:
     """``WAVE_BARS`` bars, each as high as the loudest in its part of the sound, in a box of 5 × 40 for a bar."""
     if not peaks:
@@ -321,7 +326,7 @@ def queue_items(clips: Iterable[Clip]) -> list[dict[str, object]]:
     return [
         {
             "id": str(clip.public_id),
-            "title": clip.title or clip.task.title or _("Untitled"),
+            "title": clip_title(clip, clip.task),
             "task": address("task", str(clip.task.public_id)),
             "number": str(clip.position + 1),
         }

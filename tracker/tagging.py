@@ -32,7 +32,7 @@ from PIL import Image
 
 from tracker.archive.downloading import GONE
 from tracker.archive.storing import StorageError, open_file, storage_faults
-from tracker.cards import has_file, problem_words
+from tracker.cards import clip_title, has_file, problem_words
 from tracker.checking import outbound_policy
 from tracker.models import ArchivedFile, Clip
 from tracker.models.archive import kept_file
@@ -94,15 +94,11 @@ def download_response(clip: Clip) -> FileResponse:
         sound.close()
         raise
     sound.seek(0)
-    name = file_name(_title(clip), clip.position + 1, _ending(sound, content_type))
+    name = file_name(clip_title(clip, clip.task), clip.position + 1, _ending(sound, content_type))
     response = FileResponse(sound, as_attachment=True, filename=name, content_type=content_type)
     response["Cache-Control"] = "private, no-store"
     response["X-Content-Type-Options"] = "nosniff"
     return response
-
-
-def _title(clip: Clip) -> str:
-    return clip.title or clip.task.title or _("Untitled")
 
 
 def _ending(sound: IO[bytes], content_type: str) -> str:
@@ -205,7 +201,7 @@ def make_song(clip: Clip) -> Song:
         cover, cover_type = _as_jpeg(cover), "image/jpeg"
     moment = clip.created_at or clip.task.finished_at or clip.task.created_at
     return Song(
-        title=_clean(_title(clip)),
+        title=_clean(clip_title(clip, clip.task)),
         style=_clean(clip.tags),
         lyrics=_clean(clip.lyrics),
         model=_clean(clip.model),

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from django.utils import timezone
 
 from tests.archive.conftest import MP3, MakeClip, archive_of, make_due, stored
 from tests.archive.host import FileHost
-from tests.test_poll_process import database_url
+from tests.test_poll_process import manage_process
 from tests.test_poller import eventually
 from tracker.archive.storing import clear_leftovers
 from tracker.archive.upkeep import archive_now
@@ -29,26 +27,14 @@ from tracker.models.archive import LEASE, Outcome
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@contextmanager
-def archive_process(folder: Path, *arguments: str, command: str = "archive_missing") -> Iterator[subprocess.Popen[str]]:
+def archive_process(
+    folder: Path, *arguments: str, command: str = "archive_missing"
+) -> AbstractContextManager[subprocess.Popen[str]]:
     """A command in a process of its own, with the test's database and ``folder`` as its data folder's archive."""
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "musicboard.settings",
-        "DATA_DIR": str(folder.parent),
-        "STATIC_ROOT": str(settings.STATIC_ROOT),
-        "DATABASE_URL": database_url(),
-        "OUTBOUND_ALLOW_NETS": "127.0.0.0/8",
-        "ARCHIVE_MIN_FREE_MB": "0",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", command, *arguments],
-        cwd=settings.BASE_DIR, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    return manage_process(
+        command, *arguments,
+        DATA_DIR=str(folder.parent), STATIC_ROOT=str(settings.STATIC_ROOT), ARCHIVE_MIN_FREE_MB="0",
     )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate(timeout=10)
 
 
 def test_two_archivers_fetch_each_file_once(folder: Path, host: FileHost, make_clip: MakeClip) -> None:
