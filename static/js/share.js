@@ -119,3 +119,4 @@ document.addEventListener("htmx:responseError", (event) => { if ([404, 410].incl
 // Loudness and speed that a member of the team chose elsewhere have no button here.
 audio.volume = audio.defaultPlaybackRate = audio.playbackRate = 1;
 first();
+document.dispatchEvent(new Event("player:ready"));

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from tests.browser.conftest import SignIn
@@ -72,6 +72,18 @@ def test_a_stranger_plays_with_one_tap_seeks_and_changes_the_song(phone: Page, s
     phone.evaluate("document.activeElement.blur()")
     phone.keyboard.press(" ")
     expect(phone.locator("#clip-2.is-playing")).to_have_count(0)
+
+
+def test_a_tap_before_the_player_is_there_is_not_lost(phone: Page, share: Share) -> None:
+    held: list[Route] = []
+    phone.route("**/player/sound*.js", lambda route: held.append(route))
+    phone.goto(share(), wait_until="commit")
+    phone.locator("[data-toggle]").click()
+    phone.wait_for_timeout(300)
+    assert phone.evaluate(POSITION) == 0
+    for route in held:
+        route.continue_()
+    hears(phone, 0.3)
 
 
 def test_the_sound_is_gone_when_the_link_is_revoked(

@@ -233,3 +233,4 @@ if (before?.compares) actions.compare();
 if (moment) { queue.set(cards().map(read)); goOn({ ...moment, starts: true }); }
 else if (typeof before?.clip?.id === "string") goOn({ clip: before.clip, at: Number(before.at) || 0, starts: before.plays === true });
 else if (queue.isOwn && queue.items.length) goOn({ clip: queue.items[0] });
+document.dispatchEvent(new Event("player:ready"));
