@@ -265,28 +265,23 @@ class Poller:
         """Run jobs of one lane until there are none."""
         while lane.queue and not self._stop.is_set():
             job, start_by = lane.queue.popleft()
+            count = len(job.claims)
+            came: RawAnswer | ProviderError | list[Answer] | None = None
             try:
-                await self._ask(job, client, start_by)
+                if time.monotonic() <= start_by and not self._is_paused(job.access):
+                    one = job.claims[0].task_id
+                    came = await (ask_one(job.access, one, client) if count == 1 else run_job(job, client))
+            except Exception:
+                # A fault of ours must not end the worker; the claims come back with their leases.
+                log.exception("a check of %s could not be made", job.access.provider.slug)
             finally:
-                lane.held -= len(job.claims)
-
-    async def _ask(self, job: Job, client: Outbound, start_by: float) -> None:
-        """Ask for one job, and take what comes; where nothing does, the claims come back with their leases."""
-        came: RawAnswer | ProviderError | list[Answer] | None = None
-        try:
-            if time.monotonic() <= start_by and not self._is_paused(job.access):
-                is_single = len(job.claims) == 1
-                came = await (ask_one(job.access, job.claims[0].task_id, client) if is_single else run_job(job, client))
-        except Exception:
-            # A fault of ours must not end the worker.
-            log.exception("a check of %s could not be made", job.access.provider.slug)
-        finally:
-            if came is None:
-                self._held -= len(job.claims)
-        if isinstance(came, list):
-            self._take_batch(job, came)
-        elif came is not None:
-            self._receive(job, came)
+                lane.held -= count
+                if came is None:
+                    self._held -= count
+            if isinstance(came, list):
+                self._take_batch(job, came)
+            elif came is not None:
+                self._receive(job, came)
 
     def _take_batch(self, job: Job, answers: list[Answer]) -> None:
         self._held -= len(job.claims) - len(answers)
